@@ -1,0 +1,800 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_H
+#define WEIR_H
+/*
+ * weir: a peer-to-peer networking core. This header is the manual; read it from the top.
+ *
+ * A node is this process's peer. It has an ed25519 key, and its peer id is that key. It listens on addresses, dials
+ * others, and has connections; a connection carries streams; a stream is two one-way lanes of bytes. A connection is
+ * encrypted and both ends are authenticated before the application hears of it.
+ *
+ *     weir_node *node;
+ *     weir_node_options options = {sizeof options};
+ *     weir_node_create(&options, &node, NULL);
+ *     weir_node_serve(node, "echo", NULL);
+ *     weir_node_listen(node, "[::]:4001");
+ *     for (;;) {
+ *         weir_event events[64];
+ *         int64_t count = weir_node_poll(node, events, 64, -1);
+ *         ... act on the events ...
+ *     }
+ *
+ * The rules that hold everywhere:
+ *
+ * Pull, not push. The library never calls you. weir_node_poll fills an array of events; between two polls you call
+ * what you like. To wait in your own loop, watch weir_node_fd and weir_node_deadline. Not draining events is
+ * back-pressure.
+ *
+ * Nothing is queued without a bound. A write says how many bytes it took. Fewer than you gave means: wait for
+ * WEIR_EVENT_WRITABLE. Reading gives the peer credit back only when you consume.
+ *
+ * You own the flush. What you write between two polls is packed together and leaves when you come back to poll.
+ * WEIR_MORE holds the last, partial packet because more follows. weir_stream_flush lets go at once. No timer flushes.
+ *
+ * Handles are integers of 53 bits, checked at every call: one whose object is gone gives WEIR_E_STALE, one of another
+ * kind WEIR_E_KIND. 0 is never a handle. Only the node and the world are pointers. Closing is idempotent and may come
+ * in any order; closing a parent closes its children. An object that ended stays readable until the poll after the
+ * one that gave its last event.
+ *
+ * 0 or a count is success, negative is an error, blocked is 0. weir_last_error has the facts of the last failed call.
+ *
+ * Options structs begin with their size as you compiled them; zero is the default for every field, so {sizeof o} is
+ * complete. They only grow at the end. Out structs have the size you set, and are filled up to it.
+ *
+ * A node belongs to one thread at a time. weir_node_wake may be called from any thread. Many cores are many nodes.
+ *
+ * Text is UTF-8 and ends with a zero byte unless a length is given. Times are microseconds (_us).
+ */
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(WEIR_BUILD) && defined(__GNUC__)
+#define WEIR_API __attribute__((visibility("default")))
+#else
+#define WEIR_API
+#endif
+
+/* ---------------------------------------------------------------- versions */
+
+#define WEIR_VERSION_MAJOR 0
+#define WEIR_VERSION_MINOR 1
+#define WEIR_VERSION_PATCH 0
+
+/** The library's version as text, for example "0.1.0 (libuv 1.44.2, libsodium 1.0.18)".
+ *  @owner  the library's, for ever
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API const char *weir_version(void);
+
+/** The library's version as a number: major * 1,000,000 + minor * 1,000 + patch.
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API uint32_t weir_version_number(void);
+
+/* ------------------------------------------------------------------ errors */
+
+/* Errors. 0 or a count is success, negative is an error, blocked is 0. Numbers are never reused; the hundreds say who must act. */
+#define WEIR_OK 0
+#define WEIR_E_ARGUMENT (-1)          /**< an argument is out of its range */
+#define WEIR_E_NULL (-2)              /**< a pointer that must not be NULL is NULL */
+#define WEIR_E_KIND (-3)              /**< a handle of another kind */
+#define WEIR_E_UNKNOWN_OPTION (-4)    /**< an options struct is longer than this library knows, and its tail is not 0 */
+#define WEIR_E_SIZE (-5)              /**< an options or out struct's size field is impossible */
+#define WEIR_E_ADDRESS (-6)           /**< not an address in any form that weir knows */
+#define WEIR_E_PEER_ID (-7)           /**< not a peer id */
+#define WEIR_E_KEY (-8)               /**< not a key: wrong length, version or checksum */
+#define WEIR_E_NAME (-9)              /**< not a valid protocol or network name */
+#define WEIR_E_SPACE (-10)            /**< the caller's buffer is too small */
+#define WEIR_E_STALE (-100)           /**< the handle's object is gone */
+#define WEIR_E_CLOSED (-101)          /**< the node was closed */
+#define WEIR_E_FINISHED (-102)        /**< this side finished the lane */
+#define WEIR_E_RESET (-103)           /**< the peer reset the lane */
+#define WEIR_E_STOPPED (-104)         /**< the peer asked not to be sent more on this lane */
+#define WEIR_E_END (-105)             /**< the peer finished its lane and everything was read */
+#define WEIR_E_NOT_CONNECTED (-106)   /**< the connection is not up, or no longer */
+#define WEIR_E_EXISTS (-107)          /**< it is there already */
+#define WEIR_E_NOT_FOUND (-108)       /**< no such thing */
+#define WEIR_E_DRAINING (-109)        /**< the node is draining and takes no new work */
+#define WEIR_E_ONE_WAY (-110)         /**< the stream has no lane in this direction */
+#define WEIR_E_STATE (-111)           /**< the call does not fit the object's state */
+#define WEIR_E_MEMORY (-200)          /**< the allocator returned NULL */
+#define WEIR_E_BUDGET (-201)          /**< a memory budget is used up; weir_last_error says which */
+#define WEIR_E_LIMIT (-202)           /**< a count limit is reached; weir_last_error says which */
+#define WEIR_E_REFUSED (-300)         /**< the peer refused; the reason code says why */
+#define WEIR_E_PROTOCOL (-301)        /**< the peer broke the wire protocol */
+#define WEIR_E_UNSUPPORTED (-302)     /**< the peer does not serve that protocol, or speaks another version */
+#define WEIR_E_PEER_CLOSED (-303)     /**< the peer closed the connection */
+#define WEIR_E_TIMEOUT (-400)         /**< nothing was heard in time */
+#define WEIR_E_UNREACHABLE (-401)     /**< the network says that there is no way */
+#define WEIR_E_ADDRESS_IN_USE (-402)  /**< another program has the port */
+#define WEIR_E_HOST_UNKNOWN (-403)    /**< the name has no address */
+#define WEIR_E_SOCKET (-404)          /**< the system refused a socket call */
+#define WEIR_E_PERMISSION (-405)      /**< the system does not permit it */
+#define WEIR_E_IO (-406)              /**< reading or writing a file failed */
+#define WEIR_E_IDENTITY (-500)        /**< the peer is not who the address says */
+#define WEIR_E_HANDSHAKE (-501)       /**< authentication failed */
+#define WEIR_E_DECRYPT (-502)         /**< bytes that do not authenticate */
+#define WEIR_E_KEY_FILE (-503)        /**< a key file that others can read or write */
+#define WEIR_E_INTERNAL (-900)        /**< our bug: please report it */
+
+/** Who a peer is: the multihash of its public key, as libp2p defines it. */
+typedef struct weir_peer_id {
+    uint8_t len;               /**< bytes used, at most 47; 0: nobody */
+    uint8_t bytes[47];
+} weir_peer_id;
+
+/** The facts of a failure. Fields that do not apply are 0. */
+typedef struct weir_error {
+    uint32_t size;             /**< sizeof(weir_error) as you compiled it; set it before you hand the struct in */
+    int32_t code;              /**< WEIR_E_* */
+    uint32_t reason;           /**< WEIR_REASON_*, where the peer or weir gave one */
+    uint32_t limit_scope;      /**< 1 node, 2 peer, 3 connection, 4 protocol, 5 stream; 0: no limit was involved */
+    uint32_t limit_side;       /**< 1 ours, 2 the peer's */
+    uint32_t reserved;         /**< 0 */
+    uint64_t limit_used;       /**< how much of the limit was used */
+    uint64_t limit_max;        /**< the limit */
+    uint64_t since_us;         /**< since when, on the node's clock */
+    weir_peer_id peer;         /**< to whom it happened; len 0: nobody in particular */
+    char limit_name[32];       /**< as in docs/limits.md, for example "stream_send" */
+    char detail[256];          /**< one sentence: what happened and what to do */
+} weir_error;
+
+/** The fixed sentence of an error number.
+ *  @return never NULL; "unknown error" for numbers that are not weir's
+ *  @owner  the library's, for ever
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API const char *weir_strerror(int32_t code);
+
+/** The name of an error number, for example "WEIR_E_STALE"; "WEIR_E_?" for numbers that are not weir's.
+ *  @owner  the library's, for ever
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API const char *weir_error_name(int32_t code);
+
+/* Reason codes: why a stream or connection ended, a number that both sides can read. Below 0x10000000 they are the
+ * application's own; from there on weir's; WEIR_REASON_TRANSPORT | n is transport error n of RFC 9000, section 20.1. */
+#define WEIR_REASON_NONE 0x0u                       /**< ended without complaint */
+#define WEIR_REASON_PROTOCOL_NOT_SERVED 0x10000001u /**< the peer does not serve that protocol */
+#define WEIR_REASON_PROTOCOL_NAME 0x10000002u       /**< the stream did not begin with a valid protocol name */
+#define WEIR_REASON_REFUSED 0x10000003u             /**< policy: this peer may not connect */
+#define WEIR_REASON_NETWORK 0x10000004u             /**< the peers belong to different networks */
+#define WEIR_REASON_FULL 0x10000005u                /**< no room for another peer */
+#define WEIR_REASON_OVERLOAD 0x10000006u            /**< busy: try again later */
+#define WEIR_REASON_LIMIT 0x10000007u               /**< a limit or budget was reached */
+#define WEIR_REASON_DUPLICATE 0x10000008u           /**< both sides dialled: the other connection stays */
+#define WEIR_REASON_DRAINING 0x10000009u            /**< the node is shutting down */
+#define WEIR_REASON_GOING_AWAY 0x1000000au          /**< the node was closed */
+#define WEIR_REASON_IDLE 0x1000000bu                /**< nothing was heard for the idle timeout */
+#define WEIR_REASON_CONNECTION 0x1000000cu          /**< a stream ended because its connection did */
+#define WEIR_REASON_IDENTITY 0x1000000du            /**< the peer is not who was dialled */
+#define WEIR_REASON_HANDSHAKE 0x1000000eu           /**< authentication failed */
+#define WEIR_REASON_UNREACHABLE 0x1000000fu         /**< no address answered */
+#define WEIR_REASON_STATELESS_RESET 0x10000010u     /**< the peer lost the connection's state */
+#define WEIR_REASON_CANCELLED 0x10000011u           /**< this side gave up waiting */
+#define WEIR_REASON_UNUSED 0x10000012u              /**< nothing held the connection any more */
+#define WEIR_REASON_TRANSPORT 0x20000000u           /**< | n: transport error n */
+
+/** The short name of a reason code, for example "protocol_not_served"; "application" below 0x10000000.
+ *  @owner  the library's, for ever
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API const char *weir_reason_name(uint32_t reason);
+
+/* ---------------------------------------------------------- keys and peers */
+
+#define WEIR_KEY_BYTES 64      /**< a secret key: ed25519 seed and public key */
+#define WEIR_PEER_TEXT_MAX 96  /**< room for a peer id as text, with its zero */
+#define WEIR_ADDRESS_TEXT_MAX 512 /**< room for an address as text, with its zero */
+
+/** Make a new secret key from the system's generator.
+ *  @param key  room for WEIR_KEY_BYTES
+ *  @return 0, WEIR_E_NULL
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_key_generate(void *key, weir_error *error);
+
+/** Read a key file.
+ *  @return 0; WEIR_E_NOT_FOUND no such file; WEIR_E_KEY_FILE others can read or write it; WEIR_E_KEY not a key file or
+ *          damaged; WEIR_E_IO, WEIR_E_PERMISSION. error->detail says what to do
+ *  @thread any; blocks on the disk
+ *  @since  0.1 */
+WEIR_API int32_t weir_key_load(const char *path, void *key, weir_error *error);
+
+/** Write a key file, atomically, readable by the owner alone (0600). Never overwrites.
+ *  @return 0; WEIR_E_EXISTS there is a file already; WEIR_E_IO, WEIR_E_PERMISSION, WEIR_E_KEY
+ *  @thread any; blocks on the disk
+ *  @since  0.1 */
+WEIR_API int32_t weir_key_save(const char *path, const void *key, weir_error *error);
+
+/** The peer id of a secret key.
+ *  @return 0, WEIR_E_NULL, WEIR_E_KEY the two halves of the key do not belong together
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_key_peer(const void *key, weir_peer_id *peer);
+
+/** Read a peer id: base58 ("12D3Koo...", "Qm...") or CIDv1 text.
+ *  @return 0, WEIR_E_NULL, WEIR_E_PEER_ID
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_parse(const char *text, weir_peer_id *peer);
+
+/** Write a peer id as base58 text.
+ *  @param cap  bytes at text; WEIR_PEER_TEXT_MAX always suffices
+ *  @return the length without the zero, WEIR_E_NULL, WEIR_E_SPACE, WEIR_E_PEER_ID
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_format(const weir_peer_id *peer, char *text, uint32_t cap);
+
+/** Read an address in any form ("host:port", "[::1]:4001", "weir:PEERID@host:port", a multiaddr) and write it as
+ *  multiaddr text; says why it is no address.
+ *  @param text_out  room for WEIR_ADDRESS_TEXT_MAX
+ *  @return the length written, WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_NULL, WEIR_E_SPACE
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_address_normalize(const char *text, char *text_out, uint32_t cap, weir_error *error);
+
+/* -------------------------------------------------------------------- node */
+
+/** This process's peer, or one of a world. */
+typedef struct weir_node weir_node;
+
+/** How a node is made. */
+typedef struct weir_node_options {
+    uint32_t size;             /**< sizeof(weir_node_options) as you compiled it */
+    uint32_t log_level_plus1;  /**< 0 = default (warnings); 1 nothing, 2 errors, 3 warnings, 4 info, 5 debug, 6 trace */
+    const void *key;           /**< WEIR_KEY_BYTES; NULL: a new key for this run. Copied */
+    const char *network;       /**< network name, at most 64 bytes; NULL or "": none. Peers of other networks are refused. Copied */
+    uint64_t memory_bytes;     /**< budget of all buffers; 0: 256 MiB. At least 256 KiB */
+    uint64_t peers_max;        /**< connected peers; 0: derived from memory_bytes */
+    uint64_t stream_window_bytes;     /**< first receive window of a stream; 0: 128 KiB. At least 1 KiB */
+    uint64_t connection_window_bytes; /**< first receive window of a connection; 0: 256 KiB. At least 1 KiB */
+    uint64_t windows_grow_off; /**< 1: windows stay at their first size */
+    uint64_t idle_timeout_us;  /**< 0: 30 s; at least 1 s */
+    uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; WEIR_NONE: never */
+    uint64_t dial_timeout_us;  /**< 0: 60 s */
+    uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno */
+    uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect */
+    uint32_t datagram_bytes;   /**< UDP payload; 0: 1200, or 1452 on loopback. 1200 to 65000 */
+    uint32_t offload_off;      /**< 1: never use UDP_SEGMENT and UDP_GRO */
+    uint32_t streams_max;      /**< streams of each kind that a peer may have open; 0: 256 */
+    uint32_t observed_off;     /**< 1: do not serve or ask "weir/observed/1" */
+} weir_node_options;
+
+#define WEIR_NONE UINT64_MAX   /**< in options: no limit of its own, or never */
+
+/** Make a node of the real world. It opens nothing before listen or dial.
+ *  @param error  facts of a failure; may be NULL
+ *  @return 0 and *node; WEIR_E_NULL, WEIR_E_ARGUMENT, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_KEY, WEIR_E_NAME, WEIR_E_MEMORY
+ *  @owner  yours: weir_node_close, then weir_node_free
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node, weir_error *error);
+
+/** Close a node at once: connections are closed with WEIR_REASON_GOING_AWAY, sockets and memory are given back. What
+ *  stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish what is under way first, use
+ *  weir_node_drain.
+ *  @return 0, also the second time; WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_close(weir_node *node);
+
+/** End the pointer. Closes first if you did not. NULL is an error.
+ *  @return 0, WEIR_E_NULL; WEIR_E_STATE the node belongs to a world: weir_world_free frees it
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_free(weir_node *node);
+
+/** Listen on an address: "0.0.0.0:4001", "[::]:4001", ":4001" (both families), "127.0.0.1:0" (any port), a multiaddr.
+ *  May be called several times.
+ *  @return 0; WEIR_E_ADDRESS, WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET, WEIR_E_DRAINING, WEIR_E_CLOSED
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_listen(weir_node *node, const char *address);
+
+/** The i-th address that the node listens on, as multiaddr text with its peer id.
+ *  @return the length without the zero; WEIR_E_NOT_FOUND beyond the last; WEIR_E_SPACE
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint32_t cap);
+
+/** How a protocol is served. */
+typedef struct weir_serve_options {
+    uint32_t size;             /**< sizeof(weir_serve_options) as you compiled it */
+    uint32_t urgency_plus1;    /**< urgency of this side's lane; 0 = default (3); 1 to 8 = urgency 0 (first) to 7 */
+    uint64_t user;             /**< given to each stream of the protocol as its user tag */
+} weir_serve_options;
+
+/** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM. Names that are not served
+ *  are refused with WEIR_REASON_PROTOCOL_NOT_SERVED.
+ *  @param name  1 to 128 bytes of printable ASCII without spaces; names that begin with "weir/" are weir's own
+ *  @return 0; WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_LIMIT
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_serve(weir_node *node, const char *name, const weir_serve_options *options);
+
+/** Stop serving a protocol. Streams that are open go on.
+ *  @return 0, WEIR_E_NOT_FOUND
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_unserve(weir_node *node, const char *name);
+
+/** No new work: listeners refuse, dials fail with WEIR_E_DRAINING; open streams go on. When none is left, or at the
+ *  deadline, connections close with the reason and WEIR_EVENT_DRAINED comes.
+ *  @param timeout_us  how long open streams may take; 0: close now
+ *  @return 0, also the second time (a shorter deadline wins)
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t timeout_us);
+
+/** Let go what was written, wait, take in what arrived, and fill events.
+ *  @param cap         events that fit at events, at least 1
+ *  @param timeout_us  how long to wait when there is nothing: 0 not at all, negative until something happens
+ *  @return events written, 0 to cap; WEIR_E_CLOSED, WEIR_E_NULL, WEIR_E_ARGUMENT; WEIR_E_STATE in a world: use weir_world_poll
+ *  @since  0.1 */
+struct weir_event;
+WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint32_t cap, int64_t timeout_us);
+
+/** A descriptor that becomes readable when weir_node_poll has something to do, its deadline included. For epoll and
+ *  the like; valid until the node is closed.
+ *  @return the descriptor; WEIR_E_STATE in a world
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_fd(weir_node *node);
+
+/** When weir_node_poll must be called next even if the descriptor stays silent, on the node's clock.
+ *  @return microseconds; WEIR_NONE: never
+ *  @since  0.1 */
+WEIR_API uint64_t weir_node_deadline(weir_node *node);
+
+/** Make a weir_node_poll that waits, in whatever thread, return.
+ *  @return 0, WEIR_E_NULL, WEIR_E_CLOSED
+ *  @thread any, but not after weir_node_free has begun
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_wake(weir_node *node);
+
+/** The node's clock: monotonic in the real world, virtual in a world.
+ *  @return microseconds; 0 for NULL or a closed node
+ *  @since  0.1 */
+WEIR_API uint64_t weir_node_now(weir_node *node);
+
+/** The node's own peer id.
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer);
+
+/** The facts of the last call on this node that failed.
+ *  @param error  size set; filled up to it
+ *  @return 0, WEIR_E_NULL, WEIR_E_SIZE
+ *  @since  0.1 */
+WEIR_API int32_t weir_last_error(weir_node *node, weir_error *error);
+
+/** Totals since the node was made. */
+typedef struct weir_node_statistics {
+    uint32_t size;             /**< sizeof(weir_node_statistics) as you compiled it */
+    uint32_t reserved;         /**< 0 */
+    uint64_t bytes_sent, bytes_received;         /**< UDP payload */
+    uint64_t datagrams_sent, datagrams_received;
+    uint64_t packets_sent, packets_received, packets_lost;
+    uint64_t connections_open, streams_open, peers_connected;
+    uint64_t handshakes_completed, handshakes_failed;
+    uint64_t stream_bytes_written, stream_bytes_read;
+    uint64_t stalls;           /**< times a writer had to wait */
+    uint64_t limits_reached;   /**< refusals by any limit or budget */
+    uint64_t memory_bytes;     /**< charged to the budget now */
+    uint64_t memory_max_bytes; /**< the budget */
+} weir_node_statistics;
+
+/** @return 0, WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_CLOSED
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_get_statistics(weir_node *node, weir_node_statistics *statistics);
+
+/** One of the counters of docs/metrics.md, by its place in the table: walk from 0 until WEIR_E_NOT_FOUND.
+ *  @param name  set to the metric's name with its labels; the library's, for ever. May be NULL
+ *  @return 0 and *value, WEIR_E_NOT_FOUND
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_metric(weir_node *node, uint32_t i, const char **name, uint64_t *value);
+
+/** One of the limits in force, by its place in the table: walk from 0 until WEIR_E_NOT_FOUND.
+ *  @param name  set to the limit's name; the library's, for ever. May be NULL
+ *  @return 0 and *value, WEIR_E_NOT_FOUND
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_limit(weir_node *node, uint32_t i, const char **name, uint64_t *value);
+
+/* ------------------------------------------------------------------ events */
+
+/** What happened. 64 bytes for ever; flat, no pointers. */
+typedef struct weir_event {
+    uint32_t kind;             /**< WEIR_EVENT_*: the text of each names the fields that it fills */
+    int32_t error;             /**< 0 or WEIR_E_* */
+    uint64_t object;           /**< the handle that it is about */
+    uint64_t parent;           /**< a stream's connection */
+    uint64_t user;             /**< the object's user tag */
+    uint64_t amount;           /**< bytes or a reason code: by kind */
+    uint64_t time_us;          /**< when, on the node's clock */
+    uint64_t node;             /**< in a world: whose event, counted from 1; else 0 */
+    uint64_t reserved;         /**< 0 */
+} weir_event;
+
+/* Level facts (READABLE, WRITABLE) appear once until acted upon: after a read or write they are looked at anew. End
+ * events (CONNECTION_CLOSED, STREAM_CLOSED) come exactly once and last; the object stays readable until the next poll. */
+#define WEIR_EVENT_NONE 0
+#define WEIR_EVENT_CONNECTED 1        /**< object: a connection that is up, dialled or accepted; parent: 0; amount: 1 if dialled */
+#define WEIR_EVENT_CONNECTION_CLOSED 2/**< object: connection; error: why; amount: reason code. Also the one answer to a dial that failed */
+#define WEIR_EVENT_STREAM 3           /**< object: a stream that the peer opened; parent: connection; user: the served protocol's tag */
+#define WEIR_EVENT_READABLE 4         /**< object: stream; amount: bytes to read; error WEIR_E_END: and after them the lane ends */
+#define WEIR_EVENT_WRITABLE 5         /**< object: stream on which a write took less than it was given; amount: bytes it would take now */
+#define WEIR_EVENT_STREAM_RESET 6     /**< object: stream whose incoming lane the peer reset; error WEIR_E_RESET; amount: reason */
+#define WEIR_EVENT_STREAM_STOPPED 7   /**< object: stream whose outgoing lane the peer does not want; error WEIR_E_STOPPED; amount: reason */
+#define WEIR_EVENT_STREAM_CLOSED 8    /**< object: stream of which both lanes are over; amount: reason code, 0 for a clean end */
+#define WEIR_EVENT_OPENABLE 9         /**< object: connection on which an open failed with WEIR_E_LIMIT: it has room now */
+#define WEIR_EVENT_PEER_UP 10         /**< object: the first connection of a peer that had none; amount: 1 if dialled */
+#define WEIR_EVENT_PEER_DOWN 11       /**< object: the last connection of a peer, just closed; amount: reason code */
+#define WEIR_EVENT_OBSERVED 12        /**< object: connection whose peer told how it sees us: weir_connection_observed */
+#define WEIR_EVENT_DRAINED 13         /**< the drain is complete; the node may be closed */
+#define WEIR_EVENT_MOVED 14           /**< object: connection whose remote address changed */
+
+/* ------------------------------------------------------------- connections */
+
+/** How to dial. */
+typedef struct weir_dial_options {
+    uint32_t size;             /**< sizeof(weir_dial_options) as you compiled it */
+    uint32_t reserved;         /**< 0 */
+    uint64_t timeout_us;       /**< for all attempts together; 0: the node's */
+    uint64_t user;             /**< the connection's user tag */
+} weir_dial_options;
+
+/** Dial an address: "host:port", "weir:PEERID@host:port", a multiaddr with or without /p2p/PEERID. Several addresses
+ *  of one peer are separated by commas. Names are looked up; IPv6 and IPv4 are raced (RFC 8305). One event answers:
+ *  WEIR_EVENT_CONNECTED or WEIR_EVENT_CONNECTION_CLOSED; weir_connection_report then says what each attempt met.
+ *  When there is a connection to that peer already, its handle is returned and CONNECTED comes for it again.
+ *  @return the connection's handle (positive); WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_LIMIT, WEIR_E_DRAINING
+ *  @since  0.1 */
+WEIR_API int64_t weir_node_dial(weir_node *node, const char *address, const weir_dial_options *options);
+
+/** What is known of a connection. */
+typedef struct weir_connection_info {
+    uint32_t size;             /**< sizeof(weir_connection_info) as you compiled it */
+    uint32_t state;            /**< 0 connecting, 1 up, 2 closed */
+    uint32_t is_dialled;       /**< 1: this side dialled */
+    uint32_t reason;           /**< once closed: the reason code */
+    int32_t error;             /**< once closed: WEIR_E_* */
+    uint32_t closed_by;        /**< once closed: 1 this side, 2 the peer, 3 time-out, 4 stateless reset, 5 handshake */
+    uint64_t user;             /**< the user tag */
+    uint64_t rtt_us;           /**< smoothed round trip; 0: not measured */
+    uint64_t rtt_min_us;       /**< smallest round trip */
+    uint64_t bytes_sent, bytes_received;
+    uint64_t packets_sent, packets_received, packets_lost;
+    uint64_t congestion_window_bytes, in_flight_bytes;
+    uint64_t streams_open;
+    uint64_t memory_bytes;     /**< what the connection costs this node now */
+    weir_peer_id peer;         /**< len 0 until the peer is known */
+    char transport[16];        /**< "udp", "memory" */
+    char network[72];          /**< the peer's network name */
+    char remote[80];           /**< the peer's address as we see it */
+    char local[80];            /**< ours, if known */
+    char closed_text[128];     /**< once closed: what the closer said; from a peer it is untrusted */
+} weir_connection_info;
+
+/** @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_connection_get_info(weir_node *node, uint64_t connection, weir_connection_info *info);
+
+/** What the dial of a connection met, one line per attempt, as text.
+ *  @return the length without the zero (cut to cap); WEIR_E_STALE; WEIR_E_NOT_FOUND it was not dialled
+ *  @since  0.1 */
+WEIR_API int32_t weir_connection_report(weir_node *node, uint64_t connection, char *text, uint32_t cap);
+
+/** The address under which the peer sees us, as text.
+ *  @return the length; WEIR_E_NOT_FOUND it has not said so yet
+ *  @since  0.1 */
+WEIR_API int32_t weir_connection_observed(weir_node *node, uint64_t connection, char *text, uint32_t cap);
+
+/** Close a connection and all its streams at once. The peer reads reason and text.
+ *  @param reason  below 0x10000000
+ *  @param text    at most 120 bytes are sent; may be NULL
+ *  @return 0, also for one that has ended; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ARGUMENT
+ *  @since  0.1 */
+WEIR_API int32_t weir_connection_close(weir_node *node, uint64_t connection, uint32_t reason, const char *text);
+
+/** @since  0.1 */
+WEIR_API int32_t weir_connection_set_user(weir_node *node, uint64_t connection, uint64_t user);
+
+/* ----------------------------------------------------------------- streams */
+
+#define WEIR_MORE 1u           /**< more follows: hold a partial packet */
+#define WEIR_FIN 2u            /**< these are the last bytes of this lane */
+#define WEIR_ONE_WAY 4u        /**< weir_stream_open: only this side writes */
+
+/** How to open a stream. */
+typedef struct weir_stream_options {
+    uint32_t size;             /**< sizeof(weir_stream_options) as you compiled it */
+    uint32_t urgency_plus1;    /**< 0 = default (3); 1 to 8 = urgency 0 (first) to 7 */
+    uint32_t flags;            /**< 0 or WEIR_ONE_WAY */
+    uint32_t reserved;         /**< 0 */
+    uint64_t user;             /**< the stream's user tag */
+} weir_stream_options;
+
+/** Open a stream for a protocol. Needs no round trip: the name leaves with the first bytes. If the peer does not serve
+ *  it, the stream is reset and stopped with WEIR_REASON_PROTOCOL_NOT_SERVED.
+ *  @return the stream's handle (positive); WEIR_E_NOT_CONNECTED; WEIR_E_LIMIT the peer allows no more streams: wait for
+ *          WEIR_EVENT_OPENABLE; WEIR_E_BUDGET; WEIR_E_NAME; WEIR_E_STALE, WEIR_E_KIND; WEIR_E_DRAINING
+ *  @since  0.1 */
+WEIR_API int64_t weir_stream_open(weir_node *node, uint64_t connection, const char *protocol,
+                                  const weir_stream_options *options);
+
+/** Queue bytes on the local lane of a stream.
+ *
+ *  Takes what the peer's credit and the send budget allow, and copies it. Sent when the node is next polled.
+ *  @param len    bytes at data; 0 with WEIR_FIN only finishes the lane
+ *  @param flags  WEIR_MORE, WEIR_FIN. WEIR_FIN takes effect only when all bytes were taken
+ *  @return bytes taken, 0 to len; fewer than len: wait for WEIR_EVENT_WRITABLE
+ *  @error  WEIR_E_STALE stream is gone; WEIR_E_FINISHED lane was finished or reset by this side; WEIR_E_STOPPED the peer
+ *          does not want it; WEIR_E_ONE_WAY; WEIR_E_NOT_CONNECTED
+ *  @owner  data stays yours and may be reused at return
+ *  @limit  stream_send; counted in weir_send_stalls_total
+ *  @since  0.1 */
+WEIR_API int64_t weir_stream_write(weir_node *node, uint64_t stream, const void *data, uint32_t len, uint32_t flags);
+
+/** Let go at once what was written to the stream, WEIR_MORE or not.
+ *  @return 0, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_flush(weir_node *node, uint64_t stream);
+
+/** Look at the bytes that wait to be read, without copying.
+ *  @param data  set to the first contiguous piece; valid until the next call on this node
+ *  @return bytes at *data; 0 nothing yet: wait for WEIR_EVENT_READABLE; WEIR_E_END everything was read and the peer
+ *          finished; WEIR_E_RESET; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
+ *  @since  0.1 */
+WEIR_API int64_t weir_stream_peek(weir_node *node, uint64_t stream, const void **data);
+
+/** Say that bytes were dealt with: they are dropped and the peer gets credit for as many.
+ *  @return 0; WEIR_E_ARGUMENT more than there are
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_consume(weir_node *node, uint64_t stream, uint64_t bytes);
+
+/** Copy and consume.
+ *  @return bytes copied, 0 to cap; 0 nothing yet; WEIR_E_END, WEIR_E_RESET as weir_stream_peek
+ *  @since  0.1 */
+WEIR_API int64_t weir_stream_read(weir_node *node, uint64_t stream, void *data, uint32_t cap);
+
+/** Finish the local lane: the peer reads to the end. The same as a write of 0 bytes with WEIR_FIN.
+ *  @return 0, also when it is finished already; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_finish(weir_node *node, uint64_t stream);
+
+/** Give up the local lane: what was not delivered is dropped, the peer reads the reason.
+ *  @param reason  below 0x10000000
+ *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY, WEIR_E_ARGUMENT
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_reset(weir_node *node, uint64_t stream, uint32_t reason);
+
+/** Want no more of the peer's lane: what waits is dropped, the peer is asked to stop.
+ *  @param reason  below 0x10000000
+ *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY, WEIR_E_ARGUMENT
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_stop(weir_node *node, uint64_t stream, uint32_t reason);
+
+/** @param urgency  0 (first) to 7
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_set_urgency(weir_node *node, uint64_t stream, uint32_t urgency);
+
+/** @since  0.1 */
+WEIR_API int32_t weir_stream_set_user(weir_node *node, uint64_t stream, uint64_t user);
+
+/** What is known of a stream. */
+typedef struct weir_stream_info {
+    uint32_t size;             /**< sizeof(weir_stream_info) as you compiled it */
+    uint32_t is_local;         /**< 1: this side opened it */
+    uint32_t is_one_way;       /**< 1: only the opener writes */
+    uint32_t urgency;          /**< 0 to 7 */
+    uint32_t write_state;      /**< 0 open, 1 finished, 2 reset by us, 3 over */
+    uint32_t read_state;       /**< 0 open, 1 the peer finished, 2 the peer reset it, 3 over */
+    uint32_t write_reason;     /**< the reason of our reset or the peer's stop */
+    uint32_t read_reason;      /**< the reason of the peer's reset or our stop */
+    uint64_t user;             /**< the user tag */
+    uint64_t connection;       /**< its connection */
+    uint64_t id;               /**< its number on the wire */
+    uint64_t bytes_written;    /**< taken from the application */
+    uint64_t bytes_acknowledged; /**< of those, the peer has for certain */
+    uint64_t bytes_readable;   /**< can be read now */
+    uint64_t bytes_read;       /**< consumed */
+    uint64_t bytes_writable;   /**< a write would take now */
+    uint32_t blocked_by;       /**< 0 not, 1 the peer's stream credit, 2 its connection credit, 3 our budget, 4 our send limit */
+    uint32_t blocked_on;       /**< 0 nobody, 1 the peer, 2 this node */
+    uint64_t blocked_since_us; /**< since when */
+    char protocol[136];        /**< its protocol's name */
+} weir_stream_info;
+
+/** @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_stream_get_info(weir_node *node, uint64_t stream, weir_stream_info *info);
+
+/* ------------------------------------------------------------------- peers */
+
+/** What is known of a peer. */
+typedef struct weir_peer_info {
+    uint32_t size;             /**< sizeof(weir_peer_info) as you compiled it; of every element of an array, set in the first */
+    uint32_t connections;      /**< connections that are up */
+    uint32_t holds;            /**< weir_peer_hold without weir_peer_release */
+    uint32_t access;           /**< WEIR_ACCESS_* */
+    uint32_t addresses;        /**< addresses in the book */
+    uint32_t is_dialled;       /**< 1: the connection was dialled by this side */
+    uint64_t connection;       /**< the connection to use; 0: none */
+    uint64_t rtt_us;           /**< its smoothed round trip */
+    uint64_t up_since_us;      /**< since when it is connected; 0: it is not */
+    weir_peer_id peer;
+} weir_peer_info;
+
+#define WEIR_ACCESS_DEFAULT 0u /**< as the node's refuse_unknown says */
+#define WEIR_ACCESS_ACCEPT 1u
+#define WEIR_ACCESS_REFUSE 2u
+
+/** List peers: connected, held, or with an access rule.
+ *  @param peers  room for cap elements; peers[0].size set
+ *  @param cap    0 with peers NULL only counts
+ *  @return how many there are (it may be more than cap; then cap were written)
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_list(weir_node *node, weir_peer_info *peers, uint32_t cap);
+
+/** @return 0; WEIR_E_NOT_FOUND nothing is known of that peer
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_get_info(weir_node *node, const weir_peer_id *peer, weir_peer_info *info);
+
+/** Keep the connection to a peer up: keep-alives are sent while anything holds it. Holds are counted.
+ *  @return 0, WEIR_E_LIMIT, WEIR_E_PEER_ID
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_hold(weir_node *node, const weir_peer_id *peer);
+
+/** Undo one hold. A connection that nothing holds and that has no stream may end when it is idle.
+ *  @return 0; WEIR_E_STATE it was not held
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_release(weir_node *node, const weir_peer_id *peer);
+
+/** Dial a peer through the address book.
+ *  @return as weir_node_dial; WEIR_E_NOT_FOUND the book has no address of that peer
+ *  @since  0.1 */
+WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer, const weir_dial_options *options);
+
+/** Put an address of a peer into the book, as configured by the application.
+ *  @return 0; WEIR_E_ADDRESS, WEIR_E_LIMIT, WEIR_E_PEER_ID
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer, const char *address);
+
+/** The i-th address of a peer in the book, best first, as multiaddr text.
+ *  @return the length without the zero; WEIR_E_NOT_FOUND, WEIR_E_SPACE
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, uint32_t i, char *text, uint32_t cap);
+
+/** Accept or refuse a peer by id. A refused peer's connections are closed with WEIR_REASON_REFUSED, and dials to it
+ *  fail. Takes effect at once.
+ *  @param access  WEIR_ACCESS_*
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_PEER_ID, WEIR_E_LIMIT
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_access(weir_node *node, const weir_peer_id *peer, uint32_t access);
+
+/** Accept or refuse peers by the network name that they announce. By default a node accepts its own network's.
+ *  @param name    at most 64 bytes; "" is the network without a name
+ *  @param access  WEIR_ACCESS_*
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_NAME, WEIR_E_LIMIT
+ *  @since  0.1 */
+WEIR_API int32_t weir_network_access(weir_node *node, const char *name, uint32_t access);
+
+/* --------------------------------------------------------------------- log */
+
+/** A line of the log. */
+typedef struct weir_log_line {
+    uint64_t time_us;
+    uint64_t sequence;         /**< counts every line; a gap is lines that were dropped because nobody drained */
+    uint32_t level;            /**< 1 error, 2 warning, 3 info, 4 debug, 5 trace */
+    uint32_t reserved;         /**< 0 */
+    char text[224];            /**< control bytes are escaped */
+} weir_log_line;
+
+/** @param level  0 nothing, 1 errors, 2 warnings, 3 info, 4 debug, 5 trace
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_log_level(weir_node *node, uint32_t level);
+
+/** Take the oldest lines out of the log. weir prints nothing by itself.
+ *  @return lines written, 0 to cap
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_log(weir_node *node, weir_log_line *lines, uint32_t cap);
+
+/* -------------------------------------------------------------------- hash */
+
+#define WEIR_HASH_BYTES 32
+
+/** A running BLAKE2b-256. Yours; nothing to free. */
+typedef struct weir_hash {
+    uint64_t opaque[64];
+} weir_hash;
+
+/** @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_hash_init(weir_hash *hash);
+/** @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_hash_update(weir_hash *hash, const void *data, uint64_t len);
+/** @param digest  room for WEIR_HASH_BYTES
+ *  @thread any
+ *  @since  0.1 */
+WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest);
+
+/* ------------------------------------------------------------------- world */
+
+/** A simulated world: a virtual clock, nodes, links. The same engine, the same calls on its nodes; one seed, one
+ *  trace. Nodes of a world are weir_node pointers that the world owns. */
+typedef struct weir_world weir_world;
+
+#define WEIR_FIDELITY_PACKET 0u  /**< the UDP transport, every packet simulated */
+#define WEIR_FIDELITY_MESSAGE 1u /**< the in-memory transport: for very many nodes */
+
+/** How a world is made. */
+typedef struct weir_world_options {
+    uint32_t size;             /**< sizeof(weir_world_options) as you compiled it */
+    uint32_t fidelity;         /**< WEIR_FIDELITY_* */
+    uint64_t seed;             /**< everything random in the world comes from it */
+    uint64_t start_us;         /**< the clock's first value; 0: 1 s */
+} weir_world_options;
+
+/** How datagrams travel from one node to another. Defaults: 10 ms, no loss, no bandwidth limit. */
+typedef struct weir_link_options {
+    uint32_t size;             /**< sizeof(weir_link_options) as you compiled it */
+    uint32_t loss_ppm;         /**< lost at random, per million */
+    uint64_t delay_us_plus1;   /**< one way; 0 = default (10 ms) */
+    uint64_t jitter_us;        /**< added, uniform in 0 to this; does not reorder by itself */
+    uint64_t bandwidth_bps;    /**< bits per second; 0: no limit */
+    uint64_t queue_bytes;      /**< at the bottleneck; 0: 1 bandwidth-delay product, at least 64 KiB */
+    uint32_t loss_burst_max;   /**< at most this many in a row are lost at random; 0: no cap */
+    uint32_t burst_ppm;        /**< chance per datagram that a burst of losses begins */
+    uint32_t burst_length;     /**< datagrams in a burst */
+    uint32_t duplicate_ppm;    /**< delivered twice */
+    uint32_t reorder_ppm;      /**< held back by reorder_us */
+    uint32_t corrupt_ppm;      /**< 1 to corrupt_bytes_max bytes changed */
+    uint64_t reorder_us;       /**< how long a reordered datagram is held back */
+    uint32_t corrupt_bytes_max;/**< 0: 1 */
+    uint32_t one_way;          /**< 1: only from a to b; 0: both directions */
+    uint64_t drop_pattern;     /**< bit i set: the i-th datagram (from 0, of the first 64) is dropped */
+    uint64_t blackhole_start_us; /**< between start and end (world time) nothing passes */
+    uint64_t blackhole_end_us;
+    uint64_t rebind_every_us;  /**< the sender's address and port, as the receiver sees them, change this often; 0: never */
+} weir_link_options;
+
+/** @return 0 and *world; WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_ARGUMENT, WEIR_E_MEMORY
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world **world, weir_error *error);
+
+/** Free a world with all its nodes.
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_free(weir_world *world);
+
+/** Add a node. Its events carry the number that it gets, counted from 1 in order of adding. Its address is
+ *  weir_node_address(node, 0): it listens from the start.
+ *  @param options  as for weir_node_create; NULL: defaults. Without a key, the key comes from the world's seed
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options *options, weir_node **node,
+                                     weir_error *error);
+
+/** Set how datagrams travel between two nodes; 0 for a or b: all nodes. The newest rule that fits is used.
+ *  @return 0, WEIR_E_ARGUMENT no such node, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b, const weir_link_options *options);
+
+/** Let go what the application wrote, advance the clock until some node has an event or until_us is reached.
+ *  @return 1 there are events for weir_world_poll; 0 until_us was reached; WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us);
+
+/** Take events of all nodes, in the order of time, node, sequence.
+ *  @param shard  0 (worlds with several shards come later)
+ *  @return events written, 0 to cap
+ *  @since  0.1 */
+WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *events, uint32_t cap);
+
+/** The world's clock.
+ *  @since  0.1 */
+WEIR_API uint64_t weir_world_now(weir_world *world);
+
+/** The running hash of the trace: every datagram delivered or dropped and every event, with its time. Equal seeds and
+ *  equal calls give equal hashes on every machine.
+ *  @since  0.1 */
+WEIR_API uint64_t weir_world_hash(weir_world *world);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
