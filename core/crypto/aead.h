@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_CRYPTO_AEAD_H
+#define WEIR_CRYPTO_AEAD_H
+#include <stddef.h>
+#include <stdint.h>
+
+/** Authenticated encryption. The suite numbers are the wire's (rule R7 of the handshake,
+ *  parameter 0x4001). */
+enum aead_suite {
+    AEAD_CHACHA20_POLY1305 = 1, /**< RFC 8439; mandatory; Initial and Handshake packets too */
+    AEAD_AES_256_GCM = 2        /**< a number only: every function here refuses it */
+};
+enum { AEAD_KEY_SIZE = 32, AEAD_NONCE_SIZE = 12, AEAD_TAG_SIZE = 16, XAEAD_NONCE_SIZE = 24 };
+
+/** Encrypt len bytes and append the tag: len + AEAD_TAG_SIZE bytes are written. A nonce is used
+ *  once per key.
+ *  @param out  may equal plain (in place); no other overlap
+ *  @return     0, or WEIR_E_ARGUMENT for a suite that is unknown or not available (nothing is
+ *              written) */
+int aead_seal(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], const void *aad,
+              size_t aad_len, const void *plain, size_t len, uint8_t *out);
+/** Check and decrypt sealed_len bytes, tag included: sealed_len - AEAD_TAG_SIZE bytes are
+ *  written.
+ *
+ *  **A failed open destroys out** (libsodium zeroes it), and so the packet itself when in place:
+ *  rule R20. Whoever needs the bytes afterwards, as for a stateless reset's last 16, saves them
+ *  first; nobody opens on trial in place.
+ *  @param out  may equal sealed (in place); no other overlap
+ *  @return     0; WEIR_E_DECRYPT when it does not authenticate or is shorter than a tag;
+ *              WEIR_E_ARGUMENT as above */
+int aead_open(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], const void *aad,
+              size_t aad_len, const void *sealed, size_t sealed_len, uint8_t *out);
+
+/** XChaCha20-Poly1305, whose nonce is long enough to be random: tokens (rule R15). Same contract
+ *  as above. */
+void xaead_seal(const uint8_t key[32], const uint8_t nonce[24], const void *aad, size_t aad_len,
+                const void *plain, size_t len, uint8_t *out);
+/** @return 0 or WEIR_E_DECRYPT; a failed open destroys out */
+int xaead_open(const uint8_t key[32], const uint8_t nonce[24], const void *aad, size_t aad_len,
+               const void *sealed, size_t sealed_len, uint8_t *out);
+#endif
