@@ -2,7 +2,7 @@
 # See floors.sh.
 BEGIN {
     split("base crypto identity address observe limits transport", low, " ")
-    for (i in low) rank[low[i]] = i
+    for (i in low) rank[low[i]] = i + 0
     rank["quic"] = rank["libp2p"] = rank["loop"] = 8
     rank["node"] = 9
     rank["host"] = rank["sim"] = 10

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* When to do what: one deadline for the whole connection, the earliest of all its timers. */
+#include "quic/connection.h"
+
+enum { REST_US = 1000000 }; /* after a second without traffic idle memory is given back */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* RFC 9000 10.1: the smaller of both sides' timeouts, at least three PTO. */
+static uint64_t idle_us(const struct connection *c)
+{
+    uint64_t own = connection_env(c)->limits->value[LIMIT_IDLE_TIMEOUT];
+    uint64_t us = c->peer_idle_us != 0 && c->peer_idle_us < own ? c->peer_idle_us : own;
+    uint64_t least = 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
+    return us > least ? us : least;
+}
+
+static uint64_t keep_alive_at(const struct connection *c)
+{
+    uint64_t every = connection_env(c)->limits->value[LIMIT_KEEP_ALIVE];
+    if (!c->held || c->phase != QUIC_UP || !c->confirmed || every == UINT64_MAX) return UINT64_MAX;
+    uint64_t last = c->received_us > c->eliciting_us ? c->received_us : c->eliciting_us;
+    if (every > idle_us(c) / 2) every = idle_us(c) / 2;
+    return last + every;
+}
+
+static uint64_t rest_at(const struct connection *c)
+{
+    if (c->rested || c->phase != QUIC_UP || !c->confirmed || c->loss.in_flight_bytes > 0) return UINT64_MAX;
+    uint64_t last = c->received_us > c->eliciting_us ? c->received_us : c->eliciting_us;
+    return last + REST_US;
+}
+
+uint64_t conn_timers_deadline(const struct connection *c)
+{
+    if (c->phase > QUIC_UP) return c->close_us;
+    uint64_t at = loss_deadline(&c->loss);
+    if (c->phase == QUIC_HANDSHAKING) {
+        at = earlier(at, c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME]);
+        if (c->hs != NULL && c->hs->refused_us != 0) at = earlier(at, c->hs->refused_us);
+    } else {
+        at = earlier(at, c->idle_base_us + idle_us(c));
+    }
+    if (c->hs != NULL) at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
+    at = earlier(at, ack_deadline(&c->ack_app));
+    if (c->pace_us != 0) at = earlier(at, c->pace_us);
+    return earlier(at, earlier(keep_alive_at(c), rest_at(c)));
+}
+
+void conn_timers_received(struct connection *c, uint64_t now_us)
+{
+    c->received_us = c->idle_base_us = now_us;
+    c->eliciting_since_receive = false;
+    c->rested = false;
+}
+
+static void rest(struct connection *c)
+{
+    c->rested = true;
+    streams_trim(&c->base);
+    loss_trim(&c->loss);
+}
+
+static bool is_over(struct connection *c, uint64_t now_us)
+{
+    if (c->phase == QUIC_HANDSHAKING) {
+        if (c->hs->refused_us != 0 && c->hs->refused_us <= now_us && c->hs->adopted == NULL) {
+            conn_close_silent(c, CONN_END_REMOTE, WEIR_E_REFUSED, REASON_TRANSPORT(c->hs->refused_code & 0xfffffff),
+                              "refused (unauthenticated)", now_us);
+            return true;
+        }
+        if (c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME] > now_us) return false;
+        if (c->is_stranger)
+            conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL, now_us);
+        else
+            conn_close_silent(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL, now_us);
+        return true;
+    }
+    if (c->idle_base_us + idle_us(c) > now_us) return false;
+    conn_close_silent(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_IDLE, NULL, now_us);
+    return true;
+}
+
+void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
+{
+    c->now_us = now_us;
+    if (c->phase > QUIC_UP || is_over(c, now_us)) return;
+    if (loss_deadline(&c->loss) <= now_us) {
+        struct loss_action action = loss_on_deadline(&c->loss, now_us);
+        if (action.kind == LOSS_PROBE) {
+            c->probes[action.space] = (uint8_t)action.probes;
+            c->probe_from[action.space] = 0;
+            metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
+        }
+        conn_loss_repace(c, now_us);
+    }
+    if (c->pace_us != 0 && c->pace_us <= now_us) c->pace_us = 0;
+    if (keep_alive_at(c) <= now_us) c->ping_pending = true;
+    if (rest_at(c) <= now_us) rest(c);
+}

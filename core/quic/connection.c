@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* A connection's life: made by a dial or by a first Initial, freed when both node and the closing period let go. */
+#include "quic/connection.h"
+#include "base/assert.h"
+#include <string.h>
+
+static struct connection *make(struct endpoint_state *owner, enum conn_role role, uint64_t now_us)
+{
+    const struct transport_env *env = owner->base.env;
+    struct connection *c = mem_alloc(env->mem, sizeof *c);
+    if (c == NULL) return NULL;
+    conn_init(&c->base, &owner->base, role);
+    c->owner = owner;
+    c->timer.order = owner->order++;
+    c->opened_us = c->received_us = c->idle_base_us = c->now_us = now_us;
+    c->datagram_bytes = env->datagram_bytes != 0 ? env->datagram_bytes : PACKET_DATAGRAM_MIN;
+    for (unsigned i = 0; i < 3; i++) c->largest[i] = PACKET_NUMBER_NONE;
+    ack_init(&c->acks[0], 0);
+    ack_init(&c->acks[1], 0);
+    ack_init(&c->ack_app, 25000);
+    c->peer_ack_exponent = 3;
+    rtt_init(&c->rtt);
+    congestion_init(&c->congestion, env->congestion == 1 ? &congestion_newreno : &congestion_cubic, c->datagram_bytes);
+    pacer_init(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us, c->datagram_bytes);
+    loss_init(&c->loss, env->mem, env->budget, role == CONN_DIALLER, &c->rtt, &c->congestion,
+              (uint32_t)env->limits->value[LIMIT_SENT_PACKETS], now_us);
+    c->loss.on_packet = conn_loss_on_packet;
+    c->loss.context = c;
+    c->local_cid.len = CID_LOCAL_LEN;
+    entropy_fill(env->entropy, c->local_cid.bytes, CID_LOCAL_LEN);
+    if (!endpoint_register(owner, c)) {
+        loss_free(&c->loss);
+        mem_free(env->mem, c, sizeof *c);
+        return NULL;
+    }
+    return c;
+}
+
+struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial, uint64_t now_us)
+{
+    struct connection *c = make(owner, CONN_DIALLER, now_us);
+    if (c == NULL) return NULL;
+    c->is_known = true; /* node asked for it */
+    c->remote = dial->remote;
+    c->socket = dial->socket;
+    c->expected = dial->expected;
+    if (conn_handshake_open_client(c) != 0) {
+        connection_destroy(c);
+        return NULL;
+    }
+    metric_inc(owner->base.env->metrics, METRIC_HANDSHAKES_STARTED_DIAL);
+    endpoint_sendable(owner, c);
+    return c;
+}
+
+struct connection *connection_accept(struct endpoint_state *owner, const struct connection_accept *accept, uint64_t now_us)
+{
+    struct connection *c = make(owner, CONN_LISTENER, now_us);
+    if (c == NULL) return NULL;
+    c->remote = accept->in->remote;
+    c->local = accept->in->local;
+    c->socket = accept->in->socket;
+    if (conn_handshake_open_server(c, accept) != 0) {
+        connection_destroy(c);
+        return NULL;
+    }
+    metric_inc(owner->base.env->metrics, METRIC_HANDSHAKES_STARTED_ACCEPT);
+    return c;
+}
+
+void connection_destroy(struct connection *c)
+{
+    const struct transport_env *env = connection_env(c);
+    endpoint_unregister(c->owner, c);
+    conn_handshake_free(c);
+    conn_release(&c->base);
+    loss_free(&c->loss);
+    ack_free(&c->acks[0], env->mem);
+    ack_free(&c->acks[1], env->mem);
+    ack_free(&c->ack_app, env->mem);
+    mem_free(env->mem, c->network, c->network != NULL ? c->network_len + 1u : 0);
+    secret_zero(c, sizeof *c);
+    mem_free(env->mem, c, sizeof *c);
+}
+
+void connection_refresh(struct connection *c, uint64_t now_us)
+{
+    struct endpoint_state *e = c->owner;
+    if (c->phase > QUIC_UP && c->close_us <= now_us && (c->freed_by_node || !c->is_known) && !c->close_send) {
+        connection_destroy(c);
+        return;
+    }
+    if (conn_out_wants(c, now_us)) endpoint_sendable(e, c);
+    uint64_t at = conn_timers_deadline(c);
+    if (c->phase > QUIC_UP && c->close_us <= now_us) at = UINT64_MAX; /* waits for node alone */
+    if (at == UINT64_MAX) heap_remove(&e->timers, &c->timer);
+    else if (!heap_set(&e->timers, &c->timer, at)) /* room was made when the connection was registered */
+        WEIR_ASSERT(false);
+}
+
+static uint64_t memory(const struct connection *c)
+{
+    uint64_t bytes = sizeof *c + (c->hs != NULL ? sizeof *c->hs : 0);
+    for (unsigned i = 0; i < LOSS_SPACES; i++) {
+        const struct sent *sent = &c->loss.spaces[i].sent;
+        bytes += (uint64_t)sent->packet_capacity * sizeof *sent->packets + (uint64_t)sent->frame_capacity * sizeof *sent->frames;
+    }
+    bytes += c->ack_app.ranges.capacity * sizeof *c->ack_app.ranges.items;
+    if (c->base.streams != NULL)
+        bytes += sizeof *c->base.streams + c->base.streams->budget.used + map_bytes(&c->base.streams->by_id);
+    return bytes;
+}
+
+void connection_info(const struct transport_conn *base, struct conn_info *out)
+{
+    const struct connection *c = (const struct connection *)(const void *)base;
+    memset(out, 0, sizeof *out);
+    out->local = c->local;
+    out->remote = c->remote;
+    if (rtt_is_sampled(&c->rtt)) {
+        out->rtt_us = c->rtt.smoothed_us;
+        out->rtt_min_us = c->rtt.min_us;
+        out->rtt_variance_us = c->rtt.variance_us;
+    }
+    out->bytes_sent = c->bytes_out;
+    out->bytes_received = c->bytes_in;
+    out->packets_sent = c->packets_out;
+    out->packets_received = c->packets_in;
+    out->packets_lost = c->loss.lost_packets;
+    out->window_bytes = c->congestion.window_bytes;
+    out->in_flight_bytes = c->loss.in_flight_bytes;
+    out->pto_count = c->loss.pto_total;
+    out->congestion_events = c->congestion.events;
+    out->datagram_bytes = c->datagram_bytes;
+    out->memory_bytes = memory(c);
+}

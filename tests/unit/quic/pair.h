@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_TESTS_UNIT_QUIC_PAIR_H
+#define WEIR_TESTS_UNIT_QUIC_PAIR_H
+/* Two UDP transports on one virtual clock, with a wire between them that a test can tap: for the transport alone, without
+ * node or world. Datagrams take delay_us; `filter` may drop or change each one. */
+#include "base/budget.h"
+#include "crypto/secret.h"
+#include "quic/quic.h"
+#include "transport/stream.h"
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAIR_FLIGHT_MAX = 4096 };
+struct pair_datagram {
+    uint64_t at_us, sequence;
+    int to;
+    size_t len;
+    uint8_t *bytes;
+};
+struct pair_side {
+    struct transport *transport;
+    struct transport_env env;
+    struct budget budget;
+    struct metrics metrics;
+    struct log log;
+    struct limits limits;
+    struct key_pair key;
+    struct entropy entropy;
+    struct endpoint address;
+    struct transport_conn *conn; /* the newest that came up */
+    bool up, ended, freed;
+    uint64_t datagrams, bytes;
+};
+struct pair {
+    struct mem_counter counter;
+    struct pair_side side[2];
+    uint64_t now_us, delay_us, sequence, entropy_counter;
+    struct pair_datagram flight[PAIR_FLIGHT_MAX];
+    size_t flight_count;
+    uint8_t hash_key[16];
+    /* @return false: drop. It may change the bytes. n counts datagrams of that side from 0 */
+    bool (*filter)(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len);
+    void *context;
+};
+
+static void pair_fill(void *context, void *out, size_t len)
+{
+    struct pair *p = context;
+    uint8_t *bytes = out;
+    for (size_t i = 0; i < len; i++) {
+        p->entropy_counter = p->entropy_counter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        bytes[i] = (uint8_t)(p->entropy_counter >> 33);
+    }
+}
+
+static void pair_open_side(struct pair *p, int i, const struct limits *limits)
+{
+    struct pair_side *s = &p->side[i];
+    uint8_t seed[32];
+    memset(seed, 'A' + i, sizeof seed);
+    key_pair_from_seed(&s->key, seed);
+    if (limits != NULL) s->limits = *limits;
+    else limits_derive(&s->limits, 0, 0);
+    budget_init(&s->budget, NULL, LIMIT_SCOPE_NODE, LIMIT_NODE_MEMORY, s->limits.value[LIMIT_NODE_MEMORY], s);
+    log_init(&s->log, &p->counter.mem, 64, LOG_DEBUG);
+    s->entropy = (struct entropy){pair_fill, p};
+    s->address = endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000);
+    s->env = (struct transport_env){.mem = &p->counter.mem, .budget = &s->budget, .metrics = &s->metrics, .log = &s->log,
+                                    .limits = &s->limits, .entropy = &s->entropy, .key = &s->key,
+                                    .hash_key = p->hash_key, .network = ""};
+    assert_int_equal(quic_transport.open(&s->env, &s->transport), 0);
+}
+
+static struct pair *pair_new(const struct limits *client, const struct limits *server)
+{
+    struct pair *p = calloc(1, sizeof *p);
+    assert_non_null(p);
+    assert_int_equal(secret_init(), 0);
+    mem_counter_init(&p->counter, mem_system());
+    p->now_us = 1000000;
+    p->delay_us = 10000;
+    p->entropy_counter = 42;
+    memcpy(p->hash_key, "0123456789abcdef", 16);
+    pair_open_side(p, 0, client);
+    pair_open_side(p, 1, server);
+    return p;
+}
+
+static void pair_free(struct pair *p)
+{
+    for (int i = 0; i < 2; i++) {
+        quic_transport.close(p->side[i].transport);
+        log_free(&p->side[i].log);
+        assert_int_equal(p->side[i].budget.used, 0);
+    }
+    for (size_t i = 0; i < p->flight_count; i++) free(p->flight[i].bytes);
+    assert_int_equal(p->counter.live_bytes, 0);
+    free(p);
+}
+
+/* What node would do with connections that have something to tell. */
+static void pair_ready(struct pair *p, int i)
+{
+    struct transport_conn *c;
+    while ((c = transport_next_ready(p->side[i].transport)) != NULL) {
+        if ((c->pending & CONN_PENDING_UP) != 0) {
+            p->side[i].conn = c;
+            p->side[i].up = true;
+        }
+        if ((c->pending & CONN_PENDING_ENDED) != 0) p->side[i].ended = true;
+        c->pending = 0;
+    }
+}
+
+static void pair_send(struct pair *p, int i)
+{
+    static uint8_t buffer[65536];
+    struct datagram_out out;
+    memset(&out, 0, sizeof out);
+    out.data = buffer;
+    out.cap = sizeof buffer;
+    while (quic_transport.next_datagram(p->side[i].transport, &out, p->now_us)) {
+        for (size_t at = 0; at < out.len; at += out.segment) {
+            size_t len = out.len - at < out.segment ? out.len - at : out.segment;
+            struct pair_side *s = &p->side[i];
+            uint64_t n = s->datagrams++;
+            s->bytes += len;
+            if (p->filter != NULL && !p->filter(p, i, n, buffer + at, len)) continue;
+            assert_true(p->flight_count < PAIR_FLIGHT_MAX);
+            struct pair_datagram *d = &p->flight[p->flight_count++];
+            d->bytes = malloc(len + 1);
+            assert_non_null(d->bytes);
+            memcpy(d->bytes, buffer + at, len);
+            d->len = len;
+            d->to = 1 - i;
+            d->at_us = p->now_us + p->delay_us;
+            d->sequence = p->sequence++;
+        }
+    }
+    pair_ready(p, i);
+}
+
+static void pair_deliver(struct pair *p, const struct pair_datagram *d)
+{
+    struct datagram_in in = {.local = p->side[d->to].address, .remote = p->side[1 - d->to].address,
+                             .data = d->bytes, .len = d->len};
+    quic_transport.on_datagram(p->side[d->to].transport, &in, p->now_us);
+    pair_ready(p, d->to);
+}
+
+static void pair_turn(struct pair *p)
+{
+    for (int i = 0; i < 2; i++) {
+        quic_transport.on_turn(p->side[i].transport, p->now_us);
+        pair_send(p, i);
+    }
+}
+
+/* One step of virtual time, at most to `until`. @return false when it was reached */
+static bool pair_step(struct pair *p, uint64_t until)
+{
+    uint64_t at = until;
+    size_t next = SIZE_MAX;
+    for (size_t i = 0; i < p->flight_count; i++) {
+        const struct pair_datagram *d = &p->flight[i];
+        if (next == SIZE_MAX ? d->at_us > at : d->at_us > p->flight[next].at_us ||
+            (d->at_us == p->flight[next].at_us && d->sequence > p->flight[next].sequence)) continue;
+        next = i;
+        at = d->at_us;
+    }
+    int timer = -1;
+    for (int i = 0; i < 2; i++) {
+        uint64_t due = quic_transport.deadline(p->side[i].transport);
+        if (due < at) {
+            at = due;
+            timer = i;
+        }
+    }
+    if (timer < 0 && next == SIZE_MAX) {
+        p->now_us = until;
+        return false;
+    }
+    if (at > p->now_us) p->now_us = at;
+    if (timer >= 0) {
+        quic_transport.on_deadline(p->side[timer].transport, p->now_us);
+    } else {
+        struct pair_datagram d = p->flight[next];
+        p->flight[next] = p->flight[--p->flight_count];
+        pair_deliver(p, &d);
+        free(d.bytes);
+    }
+    for (int i = 0; i < 2; i++) pair_send(p, i);
+    return true;
+}
+
+static void pair_run(struct pair *p, uint64_t us)
+{
+    uint64_t until = p->now_us + us;
+    pair_turn(p);
+    while (p->now_us < until && pair_step(p, until)) {
+    }
+}
+
+static struct transport_conn *pair_dial(struct pair *p)
+{
+    struct transport_dial dial = {.remote = p->side[1].address, .expected = p->side[1].key.id};
+    struct transport_conn *c = NULL;
+    assert_int_equal(quic_transport.dial(p->side[0].transport, &dial, p->now_us, &c), 0);
+    p->side[0].conn = c;
+    pair_send(p, 0);
+    return c;
+}
+
+static void pair_connect(struct pair *p)
+{
+    (void)pair_dial(p);
+    uint64_t until = p->now_us + 60000000;
+    while (!(p->side[0].up && p->side[1].up) && p->now_us < until && pair_step(p, until)) {
+    }
+    assert_true(p->side[0].up && p->side[1].up);
+}
+#endif
