@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+#include "host/host.h"
+#include "base/assert.h"
+#include "host/clock.h"
+#include "host/fail.h"
+#include "host/turn.h"
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------ the table */
+
+static int64_t host_poll(void *context, weir_event *events, uint32_t cap, int64_t timeout_us)
+{
+    return turn_poll(context, events, cap, timeout_us);
+}
+
+static void host_flush(void *context)
+{
+    struct host *host = context;
+
+    turn_send(host, clock_now_us());
+    turn_settle(host);
+}
+
+static void log_buffers(struct host *host, uint32_t number)
+{
+    struct port *port = &host->ports.port[number - 1];
+    const struct udp_socket *s = port->ip6 != NULL ? &port->ip6->udp : &port->ip4->udp;
+    uint32_t asked = host->ports.options.buffer_bytes;
+
+    /* The kernel doubles what it grants, for its own overhead. */
+    if (s->receive_buffer_bytes / 2 >= asked && s->send_buffer_bytes / 2 >= asked) return;
+    log_write(node_log(host->node), clock_now_us(), LOG_INFO,
+              "the kernel grants socket buffers of %u bytes in and %u out instead of %u; for more,"
+              " raise net.core.rmem_max and net.core.wmem_max",
+              s->receive_buffer_bytes / 2, s->send_buffer_bytes / 2, asked);
+}
+
+static int host_listen(void *context, const struct endpoint *want, struct endpoint *got,
+                       uint32_t *number, weir_error *error)
+{
+    struct host *host = context;
+    int code = ports_listen(&host->ports, want, got, number, error);
+
+    if (code == 0) log_buffers(host, *number);
+    turn_poke(host);
+    return code;
+}
+
+static void host_unlisten(void *context, uint32_t number)
+{
+    struct host *host = context;
+
+    ports_unlisten(&host->ports, number);
+    turn_forget(host, number);
+    turn_poke(host);
+}
+
+static int host_dial_socket(void *context, const struct endpoint *remote, uint32_t *number)
+{
+    struct host *host = context;
+    int code = ports_dial(&host->ports, remote, number);
+
+    turn_poke(host);
+    return code;
+}
+
+static int host_resolve(void *context, const char *name, uint64_t token)
+{
+    struct host *host = context;
+
+    return resolve_start(&host->resolve, name, token);
+}
+
+static void host_resolve_cancel(void *context, uint64_t token)
+{
+    struct host *host = context;
+
+    resolve_cancel(&host->resolve, token);
+}
+
+static uint64_t host_now_us(void *context)
+{
+    (void)context;
+    return clock_now_us();
+}
+
+static int host_fd(void *context)
+{
+    struct host *host = context;
+
+    turn_settle(host);
+    return uv_backend_fd(&host->loop);
+}
+
+static int host_wake(void *context)
+{
+    struct host *host = context;
+    uint64_t one = 1;
+    ssize_t n;
+
+    do {
+        n = write(host->wake_fd, &one, sizeof one);
+    } while (n < 0 && errno == EINTR);
+    /* The one other answer is EAGAIN: the counter is full, so a wake is on its way already. */
+    return 0;
+}
+
+/* ------------------------------------------------------- opening and closing */
+
+static void free_memory(struct host *host)
+{
+    const struct mem *mem = host->mem;
+
+    mem_free(mem, host->batch.bytes, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
+    mem_free(mem, host->send_bytes, UDP_SEND_BYTES);
+    mem_free(mem, host, sizeof *host);
+}
+
+static void close_descriptors(struct host *host)
+{
+    if (host->timer_fd >= 0) (void)close(host->timer_fd);
+    if (host->wake_fd >= 0) (void)close(host->wake_fd);
+}
+
+static void close_watch(uv_poll_t *poll)
+{
+    /* A watch that could not be opened has no loop. */
+    if (poll->loop != NULL) uv_close((uv_handle_t *)poll, NULL);
+}
+
+static void close_watches(struct host *host)
+{
+    close_watch(&host->timer);
+    close_watch(&host->wake);
+    (void)uv_run(&host->loop, UV_RUN_NOWAIT);
+}
+
+/* Run the loop until nothing is left in it, and free everything. */
+static void finish(void *context)
+{
+    struct host *host = context;
+    int result;
+
+    while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0) continue;
+    WEIR_ASSERT(host->resolve.lookups == 0);
+    result = uv_loop_close(&host->loop);
+    WEIR_ASSERT(result == 0);
+    free_memory(host);
+}
+
+static int fail_descriptors(struct host *host, weir_error *error)
+{
+    close_descriptors(host);
+    free_memory(host);
+    return fail_with(error, WEIR_E_SOCKET, "no descriptors are left for a node: raise the limit of"
+                     " open files (ulimit -n)");
+}
+
+static struct host *host_make(const struct mem *mem)
+{
+    struct host *host = mem_alloc(mem, sizeof *host);
+
+    if (host == NULL) return NULL;
+    host->mem = mem;
+    host->timer_fd = -1;
+    host->wake_fd = -1;
+    host->armed_us = UINT64_MAX;
+    /* Not zeroed: pages that are never used shall never be touched. */
+    host->batch.bytes = mem_resize(mem, NULL, 0, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
+    host->send_bytes = mem_resize(mem, NULL, 0, UDP_SEND_BYTES);
+    if (host->batch.bytes == NULL || host->send_bytes == NULL) {
+        free_memory(host);
+        return NULL;
+    }
+    return host;
+}
+
+int host_open(const struct host_options *options, struct host **out, weir_error *error)
+{
+    const struct mem *mem = options->mem != NULL ? options->mem : mem_system();
+    const struct host_calls *calls = options->calls != NULL ? options->calls : host_calls_system();
+    struct host *host = host_make(mem);
+
+    *out = NULL;
+    if (host == NULL) return fail_with(error, WEIR_E_MEMORY, "no memory for a node's buffers");
+    host->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    host->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (host->timer_fd < 0 || host->wake_fd < 0 || uv_loop_init(&host->loop) != 0) {
+        return fail_descriptors(host, error);
+    }
+    if (turn_watch(host) != 0) {
+        close_watches(host);
+        (void)uv_loop_close(&host->loop);
+        return fail_descriptors(host, error);
+    }
+    host->ports.mem = mem;
+    host->ports.loop = &host->loop;
+    host->ports.options.calls = calls;
+    host->ports.options.offload_off = options->offload_off;
+    host->ports.options.buffer_bytes =
+        options->socket_buffer_bytes != 0 ? options->socket_buffer_bytes : UDP_BUFFER_BYTES;
+    resolve_init(&host->resolve, &host->loop, mem, calls);
+    *out = host;
+    return 0;
+}
+
+void host_attach(struct host *host, struct node *node)
+{
+    WEIR_ASSERT(host->node == NULL);
+    WEIR_ASSERT(node != NULL);
+    host->node = node;
+    host->ports.options.metrics = node_metrics(node);
+}
+
+static void host_close(void *context)
+{
+    struct host *host = context;
+    uv_thread_t thread;
+
+    /* The closes of the connections. A full socket loses them, and the peers' idle timers do the
+     * rest. */
+    if (host->node != NULL && !node_is_closed(host->node)) turn_send(host, clock_now_us());
+    host->node = NULL;
+    ports_close(&host->ports);
+    resolve_close(&host->resolve);
+    close_watches(host);
+    close_descriptors(host);
+    /* getaddrinfo cannot be interrupted, and with a dead name server it takes many seconds. Closing
+     * does not wait: a thread of its own stays with the loop until the system has given up. */
+    if (host->resolve.lookups > 0 && uv_thread_create(&thread, finish, host) == 0) {
+        (void)pthread_detach(thread);
+        return;
+    }
+    finish(host);
+}
+
+const struct node_driver host_driver = {
+    .listen = host_listen,
+    .unlisten = host_unlisten,
+    .dial_socket = host_dial_socket,
+    .resolve = host_resolve,
+    .resolve_cancel = host_resolve_cancel,
+    .now_us = host_now_us,
+    .poll = host_poll,
+    .flush = host_flush,
+    .fd = host_fd,
+    .wake = host_wake,
+    .close = host_close,
+    .name = "host",
+};

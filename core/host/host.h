@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_HOST_HOST_H
+#define WEIR_HOST_HOST_H
+#include "base/mem.h"
+#include "node/driver.h"
+
+struct host;
+struct host_calls;
+
+/** How a host is made. Zero is the default of every field. */
+struct host_options {
+    /** Outlives the host; NULL: the system's. A lookup that is under way when the host is closed is
+     * finished, and its memory freed, by another thread: an allocator of the caller's own must
+     * allow that. */
+    const struct mem *mem;
+    const struct host_calls *calls; /**< host/calls.h; NULL: the system's. Outlives the host */
+    bool offload_off;               /**< neither UDP_SEGMENT nor UDP_GRO */
+    uint32_t socket_buffer_bytes;   /**< asked of the kernel, each direction; 0: UDP_BUFFER_BYTES */
+};
+
+/** The real world of one node: a loop, sockets, names, time. It opens no socket before node asks
+ * for one.
+ * @param error may be NULL
+ * @return 0 and *out; WEIR_E_MEMORY; WEIR_E_SOCKET (descriptors have run out) */
+int host_open(const struct host_options *options, struct host **out, weir_error *error);
+/** Give the host the node that it drives. Once, before any function of host_driver is called. */
+void host_attach(struct host *host, struct node *node);
+/** The driver's table; its context is the struct host.
+ *
+ *  listen on [::] opens one number for both families, on one port; without IPv6 it is 0.0.0.0, and
+ *  got says so. fd is the loop's epoll descriptor; deadlines make it readable too. close sends what
+ *  the node still has to send (unless node_is_closed), then frees the host: the pointer ends with
+ *  it, so the node must not call its driver afterwards. Wake is the one function for any thread;
+ *  the caller sees to it that none is under way when close begins. */
+extern const struct node_driver host_driver;
+#endif
