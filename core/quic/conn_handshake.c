@@ -326,6 +326,7 @@ static int client_peer(struct connection *c, struct candidate *from, uint64_t no
         /* A verified answer from somebody else: the address is wrong. Remember who; another candidate may still be right. */
         c->peer = peer->id;
         c->is_stranger = true;
+        if (c->hs->refused_us == 0) c->hs->refused_us = now_us + rtt_pto_us(&c->rtt, 0);
         return QUIC_AUTHENTICATION;
     }
     adopt(c, from, now_us);

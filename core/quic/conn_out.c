@@ -435,6 +435,9 @@ size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_
         /* A run has datagrams of one size, the last may be shorter; during the handshake each leaves alone. */
         if (len < *segment || len < c->datagram_bytes || c->hs != NULL || c->phase > QUIC_UP) break;
     }
+    bool ack_only;
+    /* Nothing is left although window and pacer would have let it go: such a window has not proven itself. */
+    if (c->phase == QUIC_UP && !application_wants(c, now_us, &ack_only)) congestion_set_app_limited(&c->congestion, true);
     if (!c->validated && !connection_is_client(c)) {
         bool blocked = allowed(c, PACKET_DATAGRAM_MIN) < PACKET_DATAGRAM_MIN;
         if (blocked && !c->blocked_amplification) metric_inc(connection_env(c)->metrics, METRIC_AMPLIFICATION_BLOCKED);

@@ -67,12 +67,13 @@ static void rest(struct connection *c)
 static bool is_over(struct connection *c, uint64_t now_us)
 {
     if (c->phase == QUIC_HANDSHAKING) {
-        if (c->hs->refused_us != 0 && c->hs->refused_us <= now_us && c->hs->adopted == NULL) {
+        bool refused = c->hs->refused_us != 0 && c->hs->refused_us <= now_us && c->hs->adopted == NULL;
+        if (refused && !c->is_stranger) {
             conn_close_silent(c, CONN_END_REMOTE, WEIR_E_REFUSED, REASON_TRANSPORT(c->hs->refused_code & 0xfffffff),
                               "refused (unauthenticated)", now_us);
             return true;
         }
-        if (c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME] > now_us) return false;
+        if (!refused && c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME] > now_us) return false;
         if (c->is_stranger)
             conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL, now_us);
         else

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* A connection's life: made by a dial or by a first Initial, freed when both node and the closing period let go. */
 #include "quic/connection.h"
+#include "address/special.h"
 #include "base/assert.h"
 #include <string.h>
 
-static struct connection *make(struct endpoint_state *owner, enum conn_role role, uint64_t now_us)
+/* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU discovery exists. */
+static uint32_t datagram_bytes(const struct transport_env *env, const struct endpoint *remote)
+{
+    if (env->datagram_bytes != 0) return env->datagram_bytes;
+    return endpoint_class(remote) == ADDRESS_CLASS_LOOPBACK ? 1452 : PACKET_DATAGRAM_MIN;
+}
+
+static struct connection *make(struct endpoint_state *owner, enum conn_role role, const struct endpoint *remote,
+                               uint64_t now_us)
 {
     const struct transport_env *env = owner->base.env;
     struct connection *c = mem_alloc(env->mem, sizeof *c);
@@ -13,7 +22,8 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
     c->owner = owner;
     c->timer.order = owner->order++;
     c->opened_us = c->received_us = c->idle_base_us = c->now_us = now_us;
-    c->datagram_bytes = env->datagram_bytes != 0 ? env->datagram_bytes : PACKET_DATAGRAM_MIN;
+    c->remote = *remote;
+    c->datagram_bytes = datagram_bytes(env, remote);
     for (unsigned i = 0; i < 3; i++) c->largest[i] = PACKET_NUMBER_NONE;
     ack_init(&c->acks[0], 0);
     ack_init(&c->acks[1], 0);
@@ -38,10 +48,9 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
 
 struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial, uint64_t now_us)
 {
-    struct connection *c = make(owner, CONN_DIALLER, now_us);
+    struct connection *c = make(owner, CONN_DIALLER, &dial->remote, now_us);
     if (c == NULL) return NULL;
     c->is_known = true; /* node asked for it */
-    c->remote = dial->remote;
     c->socket = dial->socket;
     c->expected = dial->expected;
     if (conn_handshake_open_client(c) != 0) {
@@ -55,9 +64,8 @@ struct connection *connection_dial(struct endpoint_state *owner, const struct tr
 
 struct connection *connection_accept(struct endpoint_state *owner, const struct connection_accept *accept, uint64_t now_us)
 {
-    struct connection *c = make(owner, CONN_LISTENER, now_us);
+    struct connection *c = make(owner, CONN_LISTENER, &accept->in->remote, now_us);
     if (c == NULL) return NULL;
-    c->remote = accept->in->remote;
     c->local = accept->in->local;
     c->socket = accept->in->socket;
     if (conn_handshake_open_server(c, accept) != 0) {

@@ -73,7 +73,7 @@ struct conn_handshake {
         uint16_t len;
         uint8_t ecn;
     } early[QUIC_EARLY_MAX];
-    uint64_t refused_us;       /**< when to believe an unauthenticated close; 0: none came */
+    uint64_t refused_us;       /**< when to believe an unauthenticated close, or that the peer is another; 0: none came */
     uint64_t refused_code;
     bool has_initial, has_retry, processed_any;
     bool early_closed;         /**< close at Handshake level too */

@@ -5,6 +5,7 @@
  * transfer to one peer does not hold up another. */
 #include "quic/endpoint.h"
 #include "base/assert.h"
+#include "crypto/hkdf.h"
 #include "quic/connection.h"
 #include "quic/quic.h"
 #include <string.h>
@@ -50,7 +51,9 @@ static int endpoint_open(const struct transport_env *env, struct transport **out
     list_init(&e->sendable);
     list_init(&e->touched);
     list_init(&e->all);
-    entropy_fill(env->entropy, e->reset_key, sizeof e->reset_key);
+    /* From the identity, so that a node that restarts can reset the connections of its last run (RFC 9000 10.3.2). */
+    static const char label[] = "weir stateless reset v1";
+    hmac_sha256(env->key->secret, sizeof env->key->secret, label, sizeof label - 1, e->reset_key);
     entropy_fill(env->entropy, e->static_secret, sizeof e->static_secret);
     *out = &e->base;
     return 0;

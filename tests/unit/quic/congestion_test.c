@@ -22,12 +22,33 @@ static void ack(struct congestion *c, uint64_t now_us, uint64_t sent_us, uint64_
                                .sent_us = sent_us,
                                .bytes = bytes,
                                .bytes_all = bytes,
+                               .in_flight_bytes = c->window_bytes, /* all of it is in use */
                                .rtt = &rtt,
                                .rtt_sampled = true};
 
     rtt_init(&rtt);
     rtt_on_sample(&rtt, now_us, 50 * MS, 0, true, 0);
     congestion_on_acked(c, &a);
+}
+
+static void test_a_window_of_which_less_than_half_is_used_does_not_grow(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < CONTROLLERS; i++) {
+        struct congestion c;
+        struct rtt rtt;
+        rtt_init(&rtt);
+        rtt_on_sample(&rtt, 100 * MS, 50 * MS, 0, true, 0);
+        congestion_init(&c, controllers[i], 1200);
+        uint64_t window = c.window_bytes;
+        struct congestion_ack a = {.now_us = 100 * MS, .sent_us = 50 * MS, .bytes = 1200, .bytes_all = 1200,
+                                   .in_flight_bytes = window / 2 - 1201, .rtt = &rtt, .rtt_sampled = true};
+        congestion_on_acked(&c, &a);
+        assert_int_equal(c.window_bytes, window);
+        a.in_flight_bytes = window / 2;
+        congestion_on_acked(&c, &a);
+        assert_true(c.window_bytes > window);
+    }
 }
 
 static void test_initial_window_by_table(void **state)
@@ -254,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_initial_window_by_table),
+        cmocka_unit_test(test_a_window_of_which_less_than_half_is_used_does_not_grow),
         cmocka_unit_test(test_slow_start_grows_by_what_was_acked),
         cmocka_unit_test(test_one_reduction_per_round),
         cmocka_unit_test(test_a_world_that_begins_at_time_zero_is_not_in_recovery),

@@ -75,6 +75,7 @@ static void ack(struct congestion *c, uint64_t now_us, uint64_t rtt_us, uint64_t
                                .sent_us = now_us - rtt_us,
                                .bytes = bytes,
                                .bytes_all = bytes,
+                               .in_flight_bytes = c->window_bytes, /* all of it is in use */
                                .rtt = &rtt,
                                .rtt_sampled = true};
 

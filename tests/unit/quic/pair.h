@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_UNIT_QUIC_PAIR_H
 #define WEIR_TESTS_UNIT_QUIC_PAIR_H
-/* Two UDP transports on one virtual clock, with a wire between them that a test can tap: for the transport alone, without
- * node or world. Datagrams take delay_us; `filter` may drop or change each one. */
+/* Two UDP transports on one virtual clock, with a wire between them that a test can tap: for the
+ * transport alone, without node or world. Datagrams take delay_us; `filter` may drop, change, hold
+ * back or double each one. */
 #include "base/budget.h"
+#include "base/rng.h"
 #include "crypto/secret.h"
 #include "quic/quic.h"
 #include "transport/stream.h"
@@ -15,10 +17,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAIR_FLIGHT_MAX = 4096 };
+enum { PAIR_FLIGHT_MAX = 65536 };
 struct pair_datagram {
     uint64_t at_us, sequence;
     int to;
+    struct endpoint from;
     size_t len;
     uint8_t *bytes;
 };
@@ -35,20 +38,30 @@ struct pair_side {
     struct transport_conn *conn; /* the newest that came up */
     bool up, ended, freed;
     uint64_t datagrams, bytes;
+    uint64_t largest;            /* bytes of the largest datagram sent */
+    uint64_t ups, ends;          /* how many connections came up, ended */
+    int end_error;               /* of the last that ended */
+    uint32_t end_reason;
+    uint8_t end_by;
 };
 struct pair {
     struct mem_counter counter;
     struct pair_side side[2];
     uint64_t now_us, delay_us, sequence, entropy_counter;
-    struct pair_datagram flight[PAIR_FLIGHT_MAX];
-    size_t flight_count;
+    struct pair_datagram *flight;
+    size_t flight_count, flight_capacity;
     uint8_t hash_key[16];
-    /* @return false: drop. It may change the bytes. n counts datagrams of that side from 0 */
+    /* @return false: drop. It may change the bytes and set extra_us. n counts datagrams of that side
+     * from 0 */
     bool (*filter)(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len);
     void *context;
+    uint64_t extra_us; /* what the filter adds to delay_us for this datagram */
+    bool sweep;        /* as node does: remove streams that are over, free connections that ended */
+    struct rng rng;
+    uint64_t steps;
 };
 
-static void pair_fill(void *context, void *out, size_t len)
+static inline void pair_fill(void *context, void *out, size_t len)
 {
     struct pair *p = context;
     uint8_t *bytes = out;
@@ -58,7 +71,12 @@ static void pair_fill(void *context, void *out, size_t len)
     }
 }
 
-static void pair_open_side(struct pair *p, int i, const struct limits *limits)
+static inline void pair_open_transport(struct pair *p, int i)
+{
+    assert_int_equal(quic_transport.open(&p->side[i].env, &p->side[i].transport), 0);
+}
+
+static inline void pair_open_side(struct pair *p, int i, const struct limits *limits)
 {
     struct pair_side *s = &p->side[i];
     uint8_t seed[32];
@@ -73,10 +91,10 @@ static void pair_open_side(struct pair *p, int i, const struct limits *limits)
     s->env = (struct transport_env){.mem = &p->counter.mem, .budget = &s->budget, .metrics = &s->metrics, .log = &s->log,
                                     .limits = &s->limits, .entropy = &s->entropy, .key = &s->key,
                                     .hash_key = p->hash_key, .network = ""};
-    assert_int_equal(quic_transport.open(&s->env, &s->transport), 0);
+    pair_open_transport(p, i);
 }
 
-static struct pair *pair_new(const struct limits *client, const struct limits *server)
+static inline struct pair *pair_new(const struct limits *client, const struct limits *server)
 {
     struct pair *p = calloc(1, sizeof *p);
     assert_non_null(p);
@@ -85,13 +103,14 @@ static struct pair *pair_new(const struct limits *client, const struct limits *s
     p->now_us = 1000000;
     p->delay_us = 10000;
     p->entropy_counter = 42;
+    rng_init(&p->rng, 1, "wire", 0);
     memcpy(p->hash_key, "0123456789abcdef", 16);
     pair_open_side(p, 0, client);
     pair_open_side(p, 1, server);
     return p;
 }
 
-static void pair_free(struct pair *p)
+static inline void pair_free(struct pair *p)
 {
     for (int i = 0; i < 2; i++) {
         quic_transport.close(p->side[i].transport);
@@ -99,25 +118,84 @@ static void pair_free(struct pair *p)
         assert_int_equal(p->side[i].budget.used, 0);
     }
     for (size_t i = 0; i < p->flight_count; i++) free(p->flight[i].bytes);
+    free(p->flight);
     assert_int_equal(p->counter.live_bytes, 0);
     free(p);
 }
 
-/* What node would do with connections that have something to tell. */
-static void pair_ready(struct pair *p, int i)
+static inline void pair_sweep_streams(struct transport_conn *c)
 {
-    struct transport_conn *c;
-    while ((c = transport_next_ready(p->side[i].transport)) != NULL) {
-        if ((c->pending & CONN_PENDING_UP) != 0) {
-            p->side[i].conn = c;
-            p->side[i].up = true;
-        }
-        if ((c->pending & CONN_PENDING_ENDED) != 0) p->side[i].ended = true;
-        c->pending = 0;
+    struct stream *s;
+    while ((s = streams_next_dirty(c)) != NULL) {
+        uint8_t pending = s->pending;
+        s->pending = 0;
+        if ((pending & STREAM_PENDING_OVER) != 0) streams_remove(s);
     }
 }
 
-static void pair_send(struct pair *p, int i)
+static inline void pair_end(struct pair *p, int i, struct transport_conn *c)
+{
+    struct pair_side *s = &p->side[i];
+    s->ended = true;
+    s->ends++;
+    s->end_error = c->end != NULL ? c->end->error : 0;
+    s->end_reason = c->end != NULL ? c->end->reason : 0;
+    s->end_by = c->end != NULL ? c->end->by : 0;
+    if (!p->sweep) return;
+    if (s->conn == c) s->conn = NULL;
+    quic_transport.conn_free(c);
+}
+
+/* What node would do with connections that have something to tell. */
+static inline void pair_ready(struct pair *p, int i)
+{
+    struct transport_conn *c;
+    while ((c = transport_next_ready(p->side[i].transport)) != NULL) {
+        uint8_t pending = c->pending;
+        c->pending = 0;
+        if ((pending & CONN_PENDING_UP) != 0) {
+            p->side[i].conn = c;
+            p->side[i].up = true;
+            p->side[i].ups++;
+        }
+        if (p->sweep) pair_sweep_streams(c);
+        if ((pending & CONN_PENDING_ENDED) != 0) pair_end(p, i, c);
+    }
+}
+
+/* Put a datagram on the wire to a side, to arrive at at_us. */
+static inline void pair_post(struct pair *p, int to, const struct endpoint *from, const uint8_t *bytes,
+                             size_t len, uint64_t at_us)
+{
+    assert_true(p->flight_count < PAIR_FLIGHT_MAX);
+    if (p->flight_count == p->flight_capacity) {
+        p->flight_capacity = p->flight_capacity == 0 ? 64 : 2 * p->flight_capacity;
+        p->flight = realloc(p->flight, p->flight_capacity * sizeof *p->flight);
+        assert_non_null(p->flight);
+    }
+    struct pair_datagram *d = &p->flight[p->flight_count++];
+    d->bytes = malloc(len + 1);
+    assert_non_null(d->bytes);
+    if (len > 0) memcpy(d->bytes, bytes, len);
+    d->len = len;
+    d->to = to;
+    d->from = *from;
+    d->at_us = at_us;
+    d->sequence = p->sequence++;
+}
+
+static inline void pair_send_one(struct pair *p, int i, uint8_t *bytes, size_t len)
+{
+    struct pair_side *s = &p->side[i];
+    uint64_t n = s->datagrams++;
+    s->bytes += len;
+    if (len > s->largest) s->largest = len;
+    p->extra_us = 0;
+    if (p->filter != NULL && !p->filter(p, i, n, bytes, len)) return;
+    pair_post(p, 1 - i, &s->address, bytes, len, p->now_us + p->delay_us + p->extra_us);
+}
+
+static inline void pair_send(struct pair *p, int i)
 {
     static uint8_t buffer[65536];
     struct datagram_out out;
@@ -127,33 +205,21 @@ static void pair_send(struct pair *p, int i)
     while (quic_transport.next_datagram(p->side[i].transport, &out, p->now_us)) {
         for (size_t at = 0; at < out.len; at += out.segment) {
             size_t len = out.len - at < out.segment ? out.len - at : out.segment;
-            struct pair_side *s = &p->side[i];
-            uint64_t n = s->datagrams++;
-            s->bytes += len;
-            if (p->filter != NULL && !p->filter(p, i, n, buffer + at, len)) continue;
-            assert_true(p->flight_count < PAIR_FLIGHT_MAX);
-            struct pair_datagram *d = &p->flight[p->flight_count++];
-            d->bytes = malloc(len + 1);
-            assert_non_null(d->bytes);
-            memcpy(d->bytes, buffer + at, len);
-            d->len = len;
-            d->to = 1 - i;
-            d->at_us = p->now_us + p->delay_us;
-            d->sequence = p->sequence++;
+            pair_send_one(p, i, buffer + at, len);
         }
     }
     pair_ready(p, i);
 }
 
-static void pair_deliver(struct pair *p, const struct pair_datagram *d)
+static inline void pair_deliver(struct pair *p, const struct pair_datagram *d)
 {
-    struct datagram_in in = {.local = p->side[d->to].address, .remote = p->side[1 - d->to].address,
-                             .data = d->bytes, .len = d->len};
+    struct datagram_in in = {.local = p->side[d->to].address, .remote = d->from, .data = d->bytes,
+                             .len = d->len};
     quic_transport.on_datagram(p->side[d->to].transport, &in, p->now_us);
     pair_ready(p, d->to);
 }
 
-static void pair_turn(struct pair *p)
+static inline void pair_turn(struct pair *p)
 {
     for (int i = 0; i < 2; i++) {
         quic_transport.on_turn(p->side[i].transport, p->now_us);
@@ -162,9 +228,9 @@ static void pair_turn(struct pair *p)
 }
 
 /* One step of virtual time, at most to `until`. @return false when it was reached */
-static bool pair_step(struct pair *p, uint64_t until)
+static inline bool pair_step(struct pair *p, uint64_t until)
 {
-    uint64_t at = until;
+    uint64_t at = until, before = p->now_us;
     size_t next = SIZE_MAX;
     for (size_t i = 0; i < p->flight_count; i++) {
         const struct pair_datagram *d = &p->flight[i];
@@ -195,10 +261,13 @@ static bool pair_step(struct pair *p, uint64_t until)
         free(d.bytes);
     }
     for (int i = 0; i < 2; i++) pair_send(p, i);
+    /* A timer that fires without end would stand still in virtual time and spin in the real one. */
+    p->steps = p->now_us == before ? p->steps + 1 : 0;
+    assert_true(p->steps < 100000);
     return true;
 }
 
-static void pair_run(struct pair *p, uint64_t us)
+static inline void pair_run(struct pair *p, uint64_t us)
 {
     uint64_t until = p->now_us + us;
     pair_turn(p);
@@ -206,7 +275,35 @@ static void pair_run(struct pair *p, uint64_t us)
     }
 }
 
-static struct transport_conn *pair_dial(struct pair *p)
+/* Bytes arrive at a side now, from any address. */
+static inline void pair_inject(struct pair *p, int to, const struct endpoint *from, const uint8_t *bytes,
+                               size_t len)
+{
+    struct pair_datagram d = {.to = to, .from = *from, .len = len, .bytes = malloc(len + 1)};
+    assert_non_null(d.bytes);
+    if (len > 0) memcpy(d.bytes, bytes, len);
+    pair_deliver(p, &d);
+    free(d.bytes);
+}
+
+/* The node of a side restarts: everything but its key and address is new. */
+static inline void pair_restart(struct pair *p, int i)
+{
+    quic_transport.close(p->side[i].transport);
+    p->side[i].conn = NULL;
+    p->side[i].up = false;
+    pair_open_transport(p, i);
+}
+
+/* Whether both sides hold the keys of the same connection. */
+static inline bool pair_agrees(struct pair *p)
+{
+    return p->side[0].up && p->side[1].up &&
+           peer_id_equal(quic_transport.conn_peer(p->side[0].conn), &p->side[1].key.id) &&
+           peer_id_equal(quic_transport.conn_peer(p->side[1].conn), &p->side[0].key.id);
+}
+
+static inline struct transport_conn *pair_dial(struct pair *p)
 {
     struct transport_dial dial = {.remote = p->side[1].address, .expected = p->side[1].key.id};
     struct transport_conn *c = NULL;
@@ -216,7 +313,7 @@ static struct transport_conn *pair_dial(struct pair *p)
     return c;
 }
 
-static void pair_connect(struct pair *p)
+static inline void pair_connect(struct pair *p)
 {
     (void)pair_dial(p);
     uint64_t until = p->now_us + 60000000;
