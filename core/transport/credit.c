@@ -71,12 +71,8 @@ void streams_recheck(struct transport_conn *c, uint64_t now_us)
     uint32_t cursor = 0;
     struct stream *s;
     if (st == NULL || st->blocked_count == 0) return;
-    bool starved = false;
-    while ((s = map_next(&st->by_id, &cursor)) != NULL) {
-        stream_check_writable(s, now_us);
-        if (s->blocked.why == BLOCKED_BUDGET) starved = true;
-    }
-    if (starved && !list_is_linked(&st->starved_link)) list_push_back(&c->transport->starved, &st->starved_link);
+    if (lane_send_room(&st->budget, NULL) < LANE_PRESSURE_BYTES) streams_trim(c);
+    while ((s = map_next(&st->by_id, &cursor)) != NULL) stream_check_writable(s, now_us);
 }
 
 void streams_on_connection_credit(struct transport_conn *c, uint64_t limit, uint64_t now_us)

@@ -26,6 +26,7 @@ struct send_lane {
     struct ring ring;          /**< base: first byte not acknowledged */
     struct ranges acked;       /**< acknowledged above base */
     struct ranges lost;        /**< to be sent again */
+    struct range lost_rest;    /**< the same, when memory was short: one range around all that did not go into lost */
     uint64_t written, sent;
     uint64_t credit;           /**< the peer's limit for this stream */
     uint64_t released;         /**< bytes below may leave even in a partial packet; above: written since the last turn, or with MORE */
@@ -67,6 +68,11 @@ void send_lane_free(struct send_lane *lane, const struct mem *mem, struct budget
  *  when its connection rests (streams_trim). */
 enum { LANE_PRESSURE_BYTES = 1 << 20 };
 void lane_rest(struct ring *ring, const struct mem *mem, struct budget *budget);
+/** What send lanes may still charge. Inside weir reading never waits for writing (design.md, section 4): of every budget
+ *  a part is left to what arrives, so that two sides full of bytes to send can still take each other's.
+ *  @param tight  set to the budget that has the least room, when not NULL */
+enum { LANE_RECEIVE_SHARE = 4 /**< one part in so many */ };
+uint64_t lane_send_room(struct budget *budget, struct budget **tight);
 
 enum receive_state {
     RECEIVE_OPEN,

@@ -58,7 +58,20 @@ static int store(struct receive_lane *lane, uint64_t offset, const uint8_t *data
 
 void lane_rest(struct ring *ring, const struct mem *mem, struct budget *budget)
 {
-    if (budget_room(budget) < LANE_PRESSURE_BYTES) ring_release(ring, mem, budget);
+    if (lane_send_room(budget, NULL) < LANE_PRESSURE_BYTES) ring_release(ring, mem, budget);
+}
+
+uint64_t lane_send_room(struct budget *budget, struct budget **tight)
+{
+    uint64_t least = UINT64_MAX;
+    for (struct budget *b = budget; b != NULL; b = b->parent) {
+        uint64_t max = b->max - b->max / LANE_RECEIVE_SHARE;
+        uint64_t room = b->used < max ? max - b->used : 0;
+        if (room > least) continue;
+        least = room;
+        if (tight != NULL) *tight = b;
+    }
+    return least;
 }
 
 int receive_lane_on_data(struct receive_lane *lane, uint64_t offset, const uint8_t *data, size_t len, bool fin,

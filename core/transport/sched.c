@@ -21,7 +21,7 @@ void sched_remove(struct sched *s, struct list *link, uint8_t urgency)
 {
     WEIR_ASSERT(urgency < SCHED_URGENCIES);
     if (!list_is_linked(link)) return;
-    if (s->ready[urgency].next == link) s->turn_bytes = 0;
+    if (s->ready[urgency].next == link) s->turn_bytes[urgency] = 0;
     list_remove(link);
     if (list_is_empty(&s->ready[urgency])) {
         s->waiting = (uint8_t)(s->waiting & ~(1u << urgency));
@@ -56,9 +56,9 @@ void sched_sent(struct sched *s, struct list *link, uint8_t urgency, uint32_t by
         s->owed_bytes[u] = owed > 2 * SCHED_TURN_BYTES ? 2 * SCHED_TURN_BYTES : owed;
     }
     s->owed_bytes[urgency] = bytes >= s->owed_bytes[urgency] ? 0 : s->owed_bytes[urgency] - bytes;
-    s->turn_bytes += bytes;
-    if (s->turn_bytes < SCHED_TURN_BYTES) return;
-    s->turn_bytes = 0;
+    s->turn_bytes[urgency] += bytes;
+    if (s->turn_bytes[urgency] < SCHED_TURN_BYTES) return;
+    s->turn_bytes[urgency] = 0;
     if (list_is_linked(link)) {
         list_remove(link);
         list_push_back(&s->ready[urgency], link);

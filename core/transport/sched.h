@@ -14,7 +14,7 @@ enum { SCHED_URGENCIES = 8, SCHED_FLOOR_SHARE = 32, SCHED_TURN_BYTES = 1200 };
 struct sched {
     struct list ready[SCHED_URGENCIES];
     uint32_t owed_bytes[SCHED_URGENCIES];
-    uint32_t turn_bytes;       /**< what the head of the current urgency has sent in its turn */
+    uint32_t turn_bytes[SCHED_URGENCIES]; /**< what the head of each has sent in its turn */
     uint8_t waiting;           /**< bit per urgency that has a ready stream */
 };
 void sched_init(struct sched *s);

@@ -5,7 +5,8 @@
 #include <string.h>
 
 /* Ranges of acknowledged and lost bytes are bounded by the number of packets in flight, which we choose; the cap here
- * is only a backstop far above it. When memory for a range is missing, the bytes are simply sent again later. */
+ * is only a backstop far above it. A loss must never be forgotten, or the stream stands still for ever: when memory for
+ * a range is missing, lost_rest grows around it, and some bytes that arrived are sent once more. */
 enum { SEND_RANGES_MAX = 65536 };
 
 void send_lane_init(struct send_lane *lane, uint64_t credit)
@@ -48,17 +49,24 @@ static uint64_t new_end(const struct send_lane *lane, bool whole)
     return end < lane->sent ? lane->sent : end;
 }
 
+static bool rest_waits(const struct send_lane *lane)
+{
+    return lane->lost_rest.start < lane->lost_rest.end;
+}
+
 bool send_lane_has(const struct send_lane *lane, bool whole)
 {
     if (lane->state > SEND_FINISHED) return false;
-    if (lane->lost.count > 0 || new_end(lane, whole) > lane->sent) return true;
-    return fin_waits(lane);
+    uint64_t end = new_end(lane, whole);
+    if (lane->lost.count > 0 || rest_waits(lane) || end > lane->sent) return true;
+    return fin_waits(lane) && end == lane->written; /* a FIN leaves with the last bytes, not before them */
 }
 
 uint64_t send_lane_waiting(const struct send_lane *lane, bool whole)
 {
     if (lane->state > SEND_FINISHED) return 0;
-    return ranges_total(&lane->lost) + new_end(lane, whole) - lane->sent;
+    uint64_t rest = rest_waits(lane) ? lane->lost_rest.end - lane->lost_rest.start : 0;
+    return ranges_total(&lane->lost) + rest + new_end(lane, whole) - lane->sent;
 }
 
 void send_lane_release(struct send_lane *lane)
@@ -74,6 +82,9 @@ bool send_lane_next(const struct send_lane *lane, bool whole, uint64_t max, uint
     if (lane->lost.count > 0) {
         start = lane->lost.items[0].start;
         end = lane->lost.items[0].end;
+    } else if (rest_waits(lane)) {
+        start = lane->lost_rest.start;
+        end = lane->lost_rest.end;
     } else {
         start = lane->sent;
         end = new_end(lane, whole);
@@ -93,6 +104,7 @@ uint64_t send_lane_on_sent(struct send_lane *lane, uint64_t offset, uint64_t len
         again = (end < lane->sent ? end : lane->sent) - offset;
         /* Removing from the front cannot split a range, so it cannot fail. */
         if (again > 0) (void)ranges_remove(&lane->lost, offset, offset + again, mem);
+        if (rest_waits(lane) && offset == lane->lost_rest.start) lane->lost_rest.start += again;
     }
     if (end > lane->sent) lane->sent = end;
     if (lane->released < lane->sent) lane->released = lane->sent;
@@ -103,11 +115,33 @@ uint64_t send_lane_on_sent(struct send_lane *lane, uint64_t offset, uint64_t len
     return again;
 }
 
+static void add_lost(struct send_lane *lane, uint64_t start, uint64_t end, const struct mem *mem)
+{
+    struct range *rest = &lane->lost_rest;
+    if (ranges_add(&lane->lost, start, end, mem) == 0) return;
+    if (!rest_waits(lane)) {
+        *rest = (struct range){start, end};
+        return;
+    }
+    if (start < rest->start) rest->start = start;
+    if (end > rest->end) rest->end = end;
+}
+
+/* Everything below base has arrived. */
+static void advance(struct send_lane *lane, uint64_t base)
+{
+    ring_drop(&lane->ring, base);
+    ranges_drop_below(&lane->lost, base);
+    if (lane->lost_rest.start < base) lane->lost_rest.start = base;
+}
+
 static void finish_if_done(struct send_lane *lane, const struct mem *mem, struct budget *budget)
 {
     if (lane->ring.base != lane->sent) return;
     if (lane->ring.base == lane->written) lane_rest(&lane->ring, mem, budget);
-    if (lane->state == SEND_FINISHED && lane->fin_acked && lane->ring.base == lane->written) lane->state = SEND_OVER;
+    if (lane->state != SEND_FINISHED || !lane->fin_acked || lane->ring.base != lane->written) return;
+    lane->state = SEND_OVER;
+    ring_release(&lane->ring, mem, budget);
 }
 
 void send_lane_on_acked(struct send_lane *lane, uint64_t offset, uint64_t len, bool fin, const struct mem *mem,
@@ -128,10 +162,10 @@ void send_lane_on_acked(struct send_lane *lane, uint64_t offset, uint64_t len, b
                 if (next->end > base) base = next->end;
                 ranges_drop_first(&lane->acked);
             }
-            ring_drop(&lane->ring, base);
+            advance(lane, base);
         } else if (ranges_add(&lane->acked, start, end, mem) != 0) {
             /* No memory to remember it: treat it as lost, so that it is sent and acknowledged again. */
-            (void)ranges_add(&lane->lost, start, end, mem);
+            add_lost(lane, start, end, mem);
         }
     }
     finish_if_done(lane, mem, budget);
@@ -151,7 +185,7 @@ void send_lane_on_lost(struct send_lane *lane, uint64_t offset, uint64_t len, bo
             continue;
         }
         if (acked != NULL && acked->start < stop) stop = acked->start;
-        (void)ranges_add(&lane->lost, at, stop, mem);
+        add_lost(lane, at, stop, mem);
         at = stop;
     }
 }
@@ -160,6 +194,7 @@ static void drop_all(struct send_lane *lane, const struct mem *mem, struct budge
 {
     ranges_clear(&lane->acked, mem);
     ranges_clear(&lane->lost, mem);
+    lane->lost_rest = (struct range){0, 0};
     ring_release(&lane->ring, mem, budget);
     lane->hold = false;
 }

@@ -4,6 +4,8 @@
 #include "base/assert.h"
 #include <string.h>
 
+enum { WAKE_BYTES = 4096 /* less room in the budget is not worth waking a writer while its buffer drains */ };
+
 static const struct transport_env *env_of(const struct stream *s)
 {
     return s->conn->transport->env;
@@ -41,6 +43,15 @@ static void unblock(struct stream *s, uint64_t now_us)
     s->conn->streams->blocked_count--;
 }
 
+static void set_why(struct stream *s, enum blocked_why why)
+{
+    struct conn_streams *st = s->conn->streams;
+    s->blocked.why = (uint8_t)why;
+    s->blocked.on = why == BLOCKED_BUDGET ? BLOCKED_ON_US : BLOCKED_ON_PEER;
+    if (why == BLOCKED_BUDGET && !list_is_linked(&st->starved_link))
+        list_push_back(&s->conn->transport->starved, &st->starved_link);
+}
+
 static void block(struct stream *s, enum blocked_why why, uint64_t wanted, uint64_t now_us)
 {
     static const enum metric counters[] = {
@@ -49,29 +60,29 @@ static void block(struct stream *s, enum blocked_why why, uint64_t wanted, uint6
         [BLOCKED_BUDGET] = METRIC_STALLS_BUDGET,
         [BLOCKED_SEND_LIMIT] = METRIC_STALLS_BUDGET,
     };
-    struct conn_streams *st = s->conn->streams;
     if (s->blocked.why == BLOCKED_NOT) {
         s->blocked.since_us = now_us;
-        st->blocked_count++;
+        s->conn->streams->blocked_count++;
         metric_inc(metrics_of(s), counters[why]);
     }
-    s->blocked.why = (uint8_t)why;
-    s->blocked.on = why == BLOCKED_BUDGET ? BLOCKED_ON_US : BLOCKED_ON_PEER;
+    set_why(s, why);
     s->blocked.wanted = wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
     s->out.hold = false; /* a writer that waits says nothing more soon: hold nothing back */
-    if (why == BLOCKED_BUDGET && !list_is_linked(&st->starved_link))
-        list_push_back(&s->conn->transport->starved, &st->starved_link);
 }
 
-/* What limits a write, smallest first; the budget is asked only when bytes are placed. */
+static uint64_t held_of(const struct stream *s)
+{
+    return s->out.written - s->out.ring.base;
+}
+
+/* What limits a write, smallest first; the budget is asked by lane_fits. */
 static uint64_t writable(const struct stream *s, enum blocked_why *why)
 {
     const struct conn_streams *st = s->conn->streams;
     uint64_t send_max = env_of(s)->limits->value[LIMIT_STREAM_SEND];
-    uint64_t held = s->out.written - s->out.ring.base;
     uint64_t room = s->out.credit > s->out.written ? s->out.credit - s->out.written : 0;
     uint64_t connection = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
-    uint64_t limit = send_max > held ? send_max - held : 0;
+    uint64_t limit = send_max > held_of(s) ? send_max - held_of(s) : 0;
     *why = BLOCKED_STREAM_CREDIT;
     if (connection < room) {
         room = connection;
@@ -84,14 +95,34 @@ static uint64_t writable(const struct stream *s, enum blocked_why *why)
     return room;
 }
 
+/* Bytes for which the lane has or may get a buffer. Rings double (ring.h), so half a doubling's worth of budget is
+ * worth nothing. */
+static uint64_t lane_fits(const struct stream *s, struct budget **tight)
+{
+    enum { RING_FIRST = 512, RING_LAST = 1 << 30 };
+    uint64_t room = lane_send_room(&s->conn->streams->budget, tight);
+    uint64_t capacity = s->out.ring.capacity, next = capacity == 0 ? RING_FIRST : 2 * capacity;
+    for (; next <= RING_LAST && next - s->out.ring.capacity <= room; next *= 2) capacity = next;
+    return capacity - held_of(s);
+}
+
+static uint64_t room_now(const struct stream *s, enum blocked_why *why)
+{
+    uint64_t room = writable(s, why), fits = lane_fits(s, NULL);
+    if (fits >= room) return room;
+    *why = BLOCKED_BUDGET;
+    return fits;
+}
+
+static bool is_open(const struct stream *s)
+{
+    return s->has_out && s->out.state == SEND_OPEN && s->conn->state == CONN_UP;
+}
+
 uint64_t stream_writable(const struct stream *s)
 {
     enum blocked_why why;
-    if (!s->has_out || s->out.state != SEND_OPEN || s->conn->state != CONN_UP) return 0;
-    uint64_t room = writable(s, &why), budget = budget_room(&s->conn->streams->budget);
-    uint64_t inside = s->out.ring.capacity - (s->out.written - s->out.ring.base);
-    if (budget < UINT64_MAX - inside) budget += inside;
-    return room < budget ? room : budget;
+    return is_open(s) ? room_now(s, &why) : 0;
 }
 
 static int write_state(const struct stream *s)
@@ -102,25 +133,40 @@ static int write_state(const struct stream *s)
     return s->out.state == SEND_OPEN ? 0 : WEIR_E_FINISHED;
 }
 
-/* Place up to take bytes; when the budget refuses a larger buffer, what the present one still holds.
+static void refuse(struct stream *s, struct budget *tight)
+{
+    tight->refusals++;
+    metric_inc(metrics_of(s), METRIC_LIMIT_REACHED);
+    s->refusal = (struct limit_record){.scope = tight->scope,
+                                       .name = tight->name,
+                                       .side = LIMIT_SIDE_LOCAL,
+                                       .used = tight->used,
+                                       .max = tight->max,
+                                       .owner = tight->owner};
+}
+
+/* Place up to take bytes: what the budget lets the lane hold.
  * @return bytes placed, or WEIR_E_MEMORY */
 static int64_t place(struct stream *s, const void *data, uint64_t take, bool *refused)
 {
-    const struct transport_env *env = env_of(s);
-    struct budget *budget = &s->conn->streams->budget;
+    struct budget *budget = &s->conn->streams->budget, *tight = NULL;
     *refused = false;
+    if (take > s->out.ring.capacity - held_of(s)) {
+        uint64_t fits = lane_fits(s, &tight);
+        if (fits < take) {
+            streams_trim(s->conn); /* buffers of lanes that rest */
+            fits = lane_fits(s, &tight);
+        }
+        if (fits < take) {
+            *refused = true;
+            refuse(s, tight);
+            take = fits;
+        }
+    }
     if (take == 0) return 0;
-    int error = send_lane_append(&s->out, data, (size_t)take, env->mem, budget, &s->refusal);
-    if (error == 0) return (int64_t)take;
-    if (error != WEIR_E_BUDGET) return error;
-    *refused = true;
-    metric_inc(env->metrics, METRIC_LIMIT_REACHED);
-    uint64_t inside = s->out.ring.capacity - (s->out.written - s->out.ring.base);
-    if (inside < take) take = inside;
-    if (take == 0) return 0;
-    error = send_lane_append(&s->out, data, (size_t)take, env->mem, budget, NULL);
-    WEIR_ASSERT(error == 0);
-    return (int64_t)take;
+    int error = send_lane_append(&s->out, data, (size_t)take, env_of(s)->mem, budget, NULL);
+    WEIR_ASSERT(error != WEIR_E_BUDGET);
+    return error != 0 ? error : (int64_t)take;
 }
 
 int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin, uint64_t now_us)
@@ -135,8 +181,14 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     if (taken < 0) return taken;
     st->send_used += (uint64_t)taken;
     metric_add(env_of(s)->metrics, METRIC_STREAM_BYTES_WRITTEN, (uint64_t)taken);
+    if (len == 0 && !fin) {
+        s->out.hold = more && s->blocked.why == BLOCKED_NOT;
+        return 0; /* says only that more follows, or that nothing does */
+    }
     s->out.hold = more && !fin;
-    unblock(s, now_us);
+    s->pending = (uint8_t)(s->pending & ~STREAM_PENDING_WRITABLE); /* acted upon */
+    /* Who gets nothing again has waited since the first time. */
+    if (taken > 0 || len == 0) unblock(s, now_us);
     if ((uint64_t)taken < len) {
         block(s, refused ? BLOCKED_BUDGET : why, len - (uint64_t)taken, now_us);
     } else if (fin) {
@@ -183,9 +235,15 @@ static void consumed(struct stream *s, uint64_t n, uint64_t now_us)
     receive_lane_consume(&s->in, n, env_of(s)->mem, &st->budget);
     st->receive_consumed += n;
     metric_add(metrics_of(s), METRIC_STREAM_BYTES_READ, n);
-    if (receive_lane_at_end(&s->in)) s->in.state = RECEIVE_OVER;
+    if (receive_lane_at_end(&s->in)) stream_receive_over(s);
     changed(s, STREAM_CONSUMED, now_us);
     stream_check_over(s);
+}
+
+void stream_receive_over(struct stream *s)
+{
+    s->in.state = RECEIVE_OVER;
+    receive_lane_free(&s->in, env_of(s)->mem, &s->conn->streams->budget);
 }
 
 static void tell_rest(struct stream *s)
@@ -222,11 +280,14 @@ int stream_reset(struct stream *s, uint32_t code, uint64_t now_us)
     if (!s->has_out) return WEIR_E_ONE_WAY;
     struct conn_streams *st = s->conn->streams;
     if (!send_lane_reset(&s->out, code, env_of(s)->mem, &st->budget)) return 0;
+    /* The final size is what was sent (RFC 9000 4.5): the rest never counts at the peer, so its credit comes back. */
+    st->send_used -= s->out.written - s->out.sent;
     metric_inc(metrics_of(s), METRIC_STREAMS_RESET_LOCAL);
     unblock(s, now_us);
     list_remove(&s->touched_link);
     stream_schedule(s);
     changed(s, STREAM_RESET_SENT, now_us);
+    streams_recheck(s->conn, now_us);
     return 0;
 }
 
@@ -256,15 +317,19 @@ int stream_set_urgency(struct stream *s, uint8_t urgency, uint64_t now_us)
 
 void stream_check_writable(struct stream *s, uint64_t now_us)
 {
-    if (s->blocked.why == BLOCKED_NOT) return;
+    if (s->blocked.why == BLOCKED_NOT || !is_open(s)) return;
     enum blocked_why why;
-    uint64_t room = stream_writable(s), send_max = env_of(s)->limits->value[LIMIT_STREAM_SEND];
-    uint64_t enough = s->blocked.wanted < send_max / 4 ? s->blocked.wanted : send_max / 4;
-    (void)writable(s, &why);
+    uint64_t room = room_now(s, &why), enough = 1;
     /* Credit comes in steps that the peer chose: any of it is worth a turn. Our own buffer drains by the packet, so wait
-     * for a good part of it. */
-    if (why != BLOCKED_SEND_LIMIT && room > 0) enough = 1;
-    if (room == 0 || room < enough) return;
+     * for a good part of it, as long as there is something left to drain. */
+    if (why >= BLOCKED_BUDGET && held_of(s) > 0) {
+        enough = why == BLOCKED_BUDGET ? WAKE_BYTES : env_of(s)->limits->value[LIMIT_STREAM_SEND] / 4;
+        if (s->blocked.wanted < enough) enough = s->blocked.wanted;
+    }
+    if (room == 0 || room < enough) {
+        set_why(s, why); /* what it waits for now may be another thing than at first */
+        return;
+    }
     unblock(s, now_us);
     stream_mark(s, STREAM_PENDING_WRITABLE);
 }

@@ -135,6 +135,8 @@ void streams_on_turn(struct transport_conn *c);
 void stream_mark(struct stream *s, unsigned pending);
 /** Mark it over when both lanes are. */
 void stream_check_over(struct stream *s);
+/** The receive lane was read to its end: its buffer goes. */
+void stream_receive_over(struct stream *s);
 /** If its writer waits and there is room now: tell. */
 void stream_check_writable(struct stream *s, uint64_t now_us);
 /** Nobody waits any more (reset, end). */

@@ -133,6 +133,7 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
             st->count++;
             metric_inc(env->metrics, METRIC_STREAMS_OPEN);
             metric_inc(env->metrics, local ? METRIC_STREAMS_OPENED_LOCAL : METRIC_STREAMS_OPENED_REMOTE);
+            *error = 0;
             return s;
         }
         mem_free(env->mem, s, sizeof *s);
@@ -225,7 +226,10 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
     bool was_end = receive_lane_at_end(&s->in);
     if (receive_lane_growth(&s->in, offset + len) > st->receive_limit - st->receive_used) return RECEIVE_FLOW_ERROR;
     int result = receive_lane_on_data(&s->in, offset, data, len, fin, env_of(s->conn)->mem, &st->budget, &limit, &grown);
-    if (result == RECEIVE_DROP) metric_inc(env_of(s->conn)->metrics, limit.name != 0 ? METRIC_LIMIT_REACHED : METRIC_GAPS_REFUSED);
+    if (result == RECEIVE_DROP) {
+        metric_inc(env_of(s->conn)->metrics, limit.scope != 0 ? METRIC_LIMIT_REACHED : METRIC_GAPS_REFUSED);
+        if (limit.scope != 0) streams_trim(s->conn); /* lanes that rest make room for when it comes again */
+    }
     if (result != RECEIVE_OK) return result;
     st->receive_used += grown;
     if (s->in.stopped || s->in.state >= RECEIVE_RESET) {
@@ -236,7 +240,7 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
     }
     if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in))) tell_readable(s);
     if (receive_lane_at_end(&s->in)) {
-        s->in.state = RECEIVE_OVER;
+        stream_receive_over(s);
         stream_check_over(s);
     }
     return RECEIVE_OK;
@@ -280,7 +284,7 @@ void streams_on_acked(struct stream *s, uint64_t offset, uint64_t len, bool fin,
     send_lane_on_acked(&s->out, offset, len, fin, env_of(s->conn)->mem, &s->conn->streams->budget);
     if (s->out.state == SEND_OVER) {
         stream_check_over(s);
-    } else if (s->blocked.why >= BLOCKED_BUDGET) {
+    } else {
         stream_check_writable(s, now_us);
     }
 }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls of the application, as inputs. How each fills struct node_call (options may be NULL: defaults; api has
+ * completed them to their full size):
+ *
+ *   LISTEN, UNSERVE                     data, len: text
+ *   SERVE, DIAL                         data, len: text; options
+ *   PEER_DIAL                           peer; options
+ *   DRAIN                               flags: reason; number: timeout_us
+ *   UNLISTEN                            number: place in the list of addresses
+ *   CONNECTION_CLOSE                    object; flags: reason; data, len: text (NULL: none)
+ *   CONNECTION_SET_USER, STREAM_SET_USER object; number: user
+ *   STREAM_OPEN                         object: connection; data, len: protocol; options
+ *   STREAM_WRITE                        object; data, len; flags: WEIR_MORE, WEIR_FIN
+ *   STREAM_FLUSH                        object
+ *   STREAM_PEEK                         object; out: a const void *, which is set
+ *   STREAM_CONSUME                      object; number: bytes
+ *   STREAM_READ                         object; out, cap
+ *   STREAM_RESET, STREAM_STOP           object; flags: reason
+ *   STREAM_SET_URGENCY                  object; flags: urgency
+ *   PEER_ADD_ADDRESS                    peer; data, len: text
+ *   PEER_HOLD, PEER_RELEASE             peer
+ *   PEER_ACCESS                         peer; flags: access
+ *   NETWORK_ACCESS                      data, len: name; flags: access
+ *   LOG_LEVEL                           flags: level */
+#include "node/calls.h"
+#include "node/conns.h"
+#include "node/dial.h"
+#include "node/drain.h"
+#include "node/errors.h"
+#include "node/listen.h"
+#include "node/peers.h"
+#include "node/protocols.h"
+#include "node/streams.h"
+
+static int64_t set_log_level(struct node *node, uint32_t level)
+{
+    if (level > LOG_TRACE) return WEIR_E_ARGUMENT;
+    node->env.log->level = (enum log_level)level;
+    return 0;
+}
+
+static int64_t dispatch(struct node *node, const struct node_call *call)
+{
+    switch (call->kind) {
+    case NODE_CALL_LISTEN: return listen_on_call(node, call);
+    case NODE_CALL_UNLISTEN: return listen_on_unlisten(node, call);
+    case NODE_CALL_SERVE: return protocols_on_serve(node, call);
+    case NODE_CALL_UNSERVE: return protocols_on_unserve(node, call);
+    case NODE_CALL_DIAL:
+    case NODE_CALL_PEER_DIAL: return dial_on_call(node, call);
+    case NODE_CALL_DRAIN: return drain_on_call(node, call);
+    case NODE_CALL_CONNECTION_CLOSE: return conns_on_close(node, call);
+    case NODE_CALL_CONNECTION_SET_USER: return conns_on_set_user(node, call);
+    case NODE_CALL_STREAM_OPEN: return streams_on_open(node, call);
+    case NODE_CALL_STREAM_WRITE:
+    case NODE_CALL_STREAM_FLUSH:
+    case NODE_CALL_STREAM_PEEK:
+    case NODE_CALL_STREAM_CONSUME:
+    case NODE_CALL_STREAM_READ:
+    case NODE_CALL_STREAM_RESET:
+    case NODE_CALL_STREAM_STOP:
+    case NODE_CALL_STREAM_SET_URGENCY:
+    case NODE_CALL_STREAM_SET_USER: return streams_on_call(node, call);
+    case NODE_CALL_PEER_ADD_ADDRESS:
+    case NODE_CALL_PEER_HOLD:
+    case NODE_CALL_PEER_RELEASE:
+    case NODE_CALL_PEER_ACCESS:
+    case NODE_CALL_NETWORK_ACCESS: return peers_on_call(node, call);
+    case NODE_CALL_LOG_LEVEL: return set_log_level(node, call->flags);
+    default: return WEIR_E_ARGUMENT;
+    }
+}
+
+int64_t calls_do(struct node *node, const struct node_call *call)
+{
+    errors_begin(node);
+    int64_t result = dispatch(node, call);
+    if (result < 0) errors_note(node, (int)result);
+    return result;
+}

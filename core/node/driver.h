@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_NODE_DRIVER_H
+#define WEIR_NODE_DRIVER_H
+#include "address/multiaddr.h"
+#include "crypto/secret.h"
+#include "transport/datagram.h"
+#include "weir.h"
+#include <stdbool.h>
+
+struct node;
+
+/** The private table that host (the real world) and sim (a simulated one) implement. Node calls it only from inside
+ *  node_input, on the node's thread; no function blocks, and none calls back into node: answers arrive as inputs. */
+struct node_driver {
+    /** A socket for datagrams. want: address and port (port 0: any). @param got  the address that it has
+     *  @return 0 and *socket, or WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET with error->detail filled */
+    int (*listen)(void *context, const struct endpoint *want, struct endpoint *got, uint32_t *socket,
+                  weir_error *error);
+    void (*unlisten)(void *context, uint32_t socket);
+    /** The socket to dial an endpoint from: a listening one of that family, or one made for the purpose.
+     *  @return 0 and *socket, or WEIR_E_UNREACHABLE, WEIR_E_SOCKET */
+    int (*dial_socket)(void *context, const struct endpoint *remote, uint32_t *socket);
+    /** Look a name up; the answer arrives as NODE_INPUT_RESOLVED with the same token. @return 0 or WEIR_E_* */
+    int (*resolve)(void *context, const char *name, uint64_t token);
+    void (*resolve_cancel)(void *context, uint64_t token);
+
+    /* What the ABI's calls reach through the node (api/). */
+    uint64_t (*now_us)(void *context);
+    /** A turn: let go what was written, wait for up to timeout_us (negative: until something happens), take in what
+     *  arrived. @return events written, 0 to cap, or WEIR_E_* */
+    int64_t (*poll)(void *context, weir_event *events, uint32_t cap, int64_t timeout_us);
+    /** Send what the node has to send now (after a flush). */
+    void (*flush)(void *context);
+    int (*fd)(void *context);       /**< WEIR_E_STATE in a world */
+    int (*wake)(void *context);     /**< from any thread */
+    void (*close)(void *context);   /**< free the driver's part; the node is freed by the caller afterwards */
+    const char *name;               /**< "host" or "world": for messages only */
+};
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "node/peers.h"
+#include "address/address.h"
+#include "address/book.h"
+#include "base/assert.h"
+#include "node/conns.h"
+#include "node/dial.h"
+#include "node/errors.h"
+#include "node/peers_table.h"
+#include "node/registry.h"
+#include <string.h>
+
+enum { NETWORKS_MAX = 64 };
+/* For how long an address at which a peer answered is worth trying again. */
+static const uint64_t reached_life_us = UINT64_C(7) * 24 * 3600 * 1000000;
+
+static const void *record_key(const void *value, size_t *len)
+{
+    const struct peer_record *record = value;
+    *len = record->id.len;
+    return record->id.bytes;
+}
+
+static struct peers *open_table(struct node *node, int *error)
+{
+    if (node->peers != NULL) return node->peers;
+    struct peers *peers = state_alloc(node, sizeof *peers, error);
+    if (peers == NULL) return NULL;
+    map_init(&peers->records, node->env.mem, node->hash_key, record_key);
+    list_init(&peers->networks);
+    node->peers = peers;
+    return peers;
+}
+
+struct peer_record *peers_record(const struct node *node, const struct peer_id *peer)
+{
+    return node->peers == NULL ? NULL : map_get(&node->peers->records, peer->bytes, peer->len);
+}
+
+static struct peer_record *record_make(struct node *node, const struct peer_id *peer, int *error)
+{
+    struct peer_record *record = peers_record(node, peer);
+    if (record != NULL) return record;
+    *error = WEIR_E_PEER_ID;
+    if (peer->len == 0) return NULL;
+    struct peers *peers = open_table(node, error);
+    if (peers == NULL) return NULL;
+    uint64_t max = node->env.limits->value[LIMIT_BOOK_PEERS];
+    if (peers->records.count >= max) {
+        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE, .name = LIMIT_BOOK_PEERS, .side = LIMIT_SIDE_LOCAL,
+                                           .used = peers->records.count, .max = max};
+        *error = errors_fail(node, WEIR_E_LIMIT, &limit, peer, "holds and rules are kept for no more peers: release some");
+        return NULL;
+    }
+    record = state_alloc(node, sizeof *record, error);
+    if (record == NULL) return NULL;
+    record->id = *peer;
+    if (map_add(&peers->records, record)) return record;
+    state_release(node, record, sizeof *record);
+    *error = WEIR_E_MEMORY;
+    return NULL;
+}
+
+static void record_sweep(struct node *node, struct peer_record *record)
+{
+    if (record->holds > 0 || record->access != WEIR_ACCESS_DEFAULT) return;
+    WEIR_ASSERT(map_remove(&node->peers->records, record->id.bytes, record->id.len) == record);
+    state_release(node, record, sizeof *record);
+}
+
+void peers_free(struct node *node)
+{
+    struct peers *peers = node->peers;
+    struct peer_record *record;
+    uint32_t cursor = 0;
+    if (peers == NULL) return;
+    while ((record = map_next(&peers->records, &cursor)) != NULL) state_release(node, record, sizeof *record);
+    map_free(&peers->records);
+    while (!list_is_empty(&peers->networks)) {
+        struct network_rule *rule = list_first(&peers->networks, struct network_rule, link);
+        list_remove(&rule->link);
+        state_release(node, rule, sizeof *rule);
+    }
+    if (peers->book != NULL) book_free(peers->book);
+    state_release(node, peers->book, sizeof *peers->book);
+    state_release(node, peers, sizeof *peers);
+    node->peers = NULL;
+}
+
+bool peers_is_refused(const struct node *node, const struct peer_id *peer)
+{
+    const struct peer_record *record = peers_record(node, peer);
+    return record != NULL && record->access == WEIR_ACCESS_REFUSE;
+}
+
+bool peers_may_connect(const struct node *node, const struct peer_id *peer, bool dialled)
+{
+    const struct peer_record *record = peers_record(node, peer);
+    uint8_t access = record == NULL ? WEIR_ACCESS_DEFAULT : record->access;
+    if (access == WEIR_ACCESS_DEFAULT) return dialled || !node->refuse_unknown;
+    return access == WEIR_ACCESS_ACCEPT;
+}
+
+static struct network_rule *network_find(const struct node *node, const char *name, size_t len)
+{
+    if (node->peers == NULL) return NULL;
+    for (struct list *link = node->peers->networks.next; link != &node->peers->networks; link = link->next) {
+        struct network_rule *rule = list_entry(link, struct network_rule, link);
+        if (rule->len == len && memcmp(rule->name, name, len) == 0) return rule;
+    }
+    return NULL;
+}
+
+bool peers_network_may_connect(const struct node *node, const char *network)
+{
+    const struct network_rule *rule = network_find(node, network, strlen(network));
+    if (rule != NULL) return rule->access == WEIR_ACCESS_ACCEPT;
+    return strcmp(network, node->env.network) == 0;
+}
+
+void peers_apply_hold(struct node *node, struct transport_conn *c)
+{
+    const struct peer_record *record = peers_record(node, conns_peer(c));
+    if (record == NULL || c->state != CONN_UP) return;
+    bool held = record->holds > 0 && (c->node_flags & CONN_LOSER) == 0;
+    c->transport->ops->conn_hold(c, held, node->now_us);
+}
+
+static void apply_hold_all(struct node *node, const struct peer_id *peer)
+{
+    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c)) peers_apply_hold(node, c);
+}
+
+static int64_t on_hold(struct node *node, const struct peer_id *peer)
+{
+    int error = 0;
+    struct peer_record *record = record_make(node, peer, &error);
+    if (record == NULL) return error;
+    if (record->holds == UINT32_MAX) return WEIR_E_LIMIT;
+    if (++record->holds == 1) apply_hold_all(node, peer);
+    return 0;
+}
+
+static int64_t on_release(struct node *node, const struct peer_id *peer)
+{
+    struct peer_record *record = peers_record(node, peer);
+    if (record == NULL || record->holds == 0)
+        return errors_fail(node, WEIR_E_STATE, NULL, peer, "that peer is not held: each release undoes one hold");
+    if (--record->holds == 0) apply_hold_all(node, peer);
+    record_sweep(node, record);
+    return 0;
+}
+
+static int64_t on_access(struct node *node, const struct peer_id *peer, uint32_t access)
+{
+    int error = 0;
+    if (access > WEIR_ACCESS_REFUSE) return WEIR_E_ARGUMENT;
+    struct peer_record *record = peers_record(node, peer);
+    if (record == NULL && access == WEIR_ACCESS_DEFAULT) return peer->len == 0 ? WEIR_E_PEER_ID : 0;
+    if (record == NULL) record = record_make(node, peer, &error);
+    if (record == NULL) return error;
+    record->access = (uint8_t)access;
+    record_sweep(node, record);
+    if (access != WEIR_ACCESS_REFUSE) return 0;
+    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c))
+        conns_close(node, c, WEIR_REASON_REFUSED, NULL, 0);
+    dial_cancel_peer(node, peer, WEIR_E_REFUSED, WEIR_REASON_REFUSED);
+    return 0;
+}
+
+static int network_rule_add(struct node *node, const char *name, size_t len, uint32_t access)
+{
+    int error = 0;
+    struct peers *peers = open_table(node, &error);
+    if (peers == NULL) return error;
+    if (peers->network_count >= NETWORKS_MAX)
+        return errors_fail(node, WEIR_E_LIMIT, NULL, NULL, "there are rules for %d networks, which is the most", NETWORKS_MAX);
+    struct network_rule *rule = state_alloc(node, sizeof *rule, &error);
+    if (rule == NULL) return error;
+    rule->access = (uint8_t)access;
+    rule->len = (uint8_t)len;
+    if (len > 0) memcpy(rule->name, name, len);
+    list_push_back(&peers->networks, &rule->link);
+    peers->network_count++;
+    return 0;
+}
+
+static int64_t on_network(struct node *node, const char *name, size_t len, uint32_t access)
+{
+    struct transport_conn *c;
+    uint32_t cursor = 0;
+    int error = 0;
+    if (access > WEIR_ACCESS_REFUSE) return WEIR_E_ARGUMENT;
+    if (len > NETWORK_NAME_MAX || (len > 0 && memchr(name, 0, len) != NULL)) return WEIR_E_NAME;
+    struct network_rule *rule = network_find(node, name, len);
+    if (rule != NULL && access == WEIR_ACCESS_DEFAULT) {
+        list_remove(&rule->link);
+        state_release(node, rule, sizeof *rule);
+        node->peers->network_count--;
+    } else if (rule != NULL) {
+        rule->access = (uint8_t)access;
+    } else if (access != WEIR_ACCESS_DEFAULT) {
+        error = network_rule_add(node, name, len, access);
+    }
+    if (error != 0) return error;
+    while ((c = conns_next(node, &cursor)) != NULL) {
+        if (c->state == CONN_UP && !peers_network_may_connect(node, c->transport->ops->conn_network(c)))
+            conns_close(node, c, WEIR_REASON_NETWORK, NULL, 0);
+    }
+    return 0;
+}
+
+struct book *peers_book(const struct node *node)
+{
+    return node->peers == NULL ? NULL : node->peers->book;
+}
+
+static struct book *open_book(struct node *node, int *error)
+{
+    struct peers *peers = open_table(node, error);
+    if (peers == NULL) return NULL;
+    if (peers->book != NULL) return peers->book;
+    const struct book_limits limits = {.addresses_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_ADDRESSES],
+                                       .peers_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_PEERS]};
+    peers->book = state_alloc(node, sizeof *peers->book, error);
+    if (peers->book != NULL) book_init(peers->book, node->env.mem, &node->budget, node->hash_key, &limits);
+    return peers->book;
+}
+
+void peers_note_success(struct node *node, const struct peer_id *peer, const struct multiaddr *address)
+{
+    int error;
+    struct book *book = open_book(node, &error);
+    if (book == NULL) return;
+    (void)book_expire(book, node->now_us, 16);
+    (void)book_add(book, peer, address, ADDRESS_DIALLED_BACK, 0, node->now_us, node->now_us + reached_life_us, NULL);
+    book_on_success(book, peer, address, node->now_us, 0);
+}
+
+void peers_note_failure(struct node *node, const struct peer_id *peer, const struct multiaddr *address)
+{
+    if (peers_book(node) != NULL) book_on_failure(peers_book(node), peer, address, node->now_us);
+}
+
+static int64_t on_add_address(struct node *node, const struct node_call *call)
+{
+    struct address_error why = {0};
+    struct limit_record limit = {0};
+    struct multiaddr address;
+    int error = address_parse(&address, call->data, call->len, 0, 0, &why);
+    if (call->peer->len == 0) return WEIR_E_PEER_ID;
+    if (error != 0)
+        return errors_fail(node, error, NULL, call->peer, "at byte %u: %s", (unsigned)why.offset, why.sentence);
+    struct book *book = open_book(node, &error);
+    if (book == NULL) return error;
+    (void)book_expire(book, node->now_us, 16);
+    error = book_add(book, call->peer, &address, ADDRESS_CONFIGURED, 0, node->now_us, BOOK_NEVER, &limit);
+    if (error == WEIR_E_BUDGET) return errors_fail(node, error, &limit, call->peer, "no budget for another address");
+    if (error == WEIR_E_LIMIT) return errors_fail(node, error, NULL, call->peer, "the book takes no more addresses");
+    return error < 0 ? error : 0;
+}
+
+int64_t peers_on_call(struct node *node, const struct node_call *call)
+{
+    switch (call->kind) {
+    case NODE_CALL_PEER_ADD_ADDRESS: return on_add_address(node, call);
+    case NODE_CALL_PEER_HOLD: return on_hold(node, call->peer);
+    case NODE_CALL_PEER_RELEASE: return on_release(node, call->peer);
+    case NODE_CALL_PEER_ACCESS: return on_access(node, call->peer, call->flags);
+    case NODE_CALL_NETWORK_ACCESS: return on_network(node, call->data, call->len, call->flags);
+    default: return WEIR_E_ARGUMENT;
+    }
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef WEIR_NODE_PEERS_TABLE_H
+#define WEIR_NODE_PEERS_TABLE_H
+#include "node/state.h"
+
+/** What peers.c keeps; peers_info.c reads it. */
+enum { NETWORK_NAME_MAX = 64 };
+struct peer_record {
+    struct peer_id id;
+    uint32_t holds;
+    uint8_t access;            /**< WEIR_ACCESS_* */
+};
+struct network_rule {
+    struct list link;
+    uint8_t access, len;
+    char name[NETWORK_NAME_MAX];
+};
+struct peers {
+    struct map records;
+    struct book *book;         /**< NULL until an address is known */
+    struct list networks;
+    uint32_t network_count;
+};
+struct peer_record *peers_record(const struct node *node, const struct peer_id *peer);
+#endif
