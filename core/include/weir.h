@@ -4,9 +4,10 @@
 /*
  * weir: a peer-to-peer networking core. This header is the manual; read it from the top.
  *
- * A node is this process's peer. It has an ed25519 key, and its peer id is that key. It listens on addresses, dials
- * others, and has connections; a connection carries streams; a stream is two one-way lanes of bytes. A connection is
- * encrypted and both ends are authenticated before the application hears of it.
+ * A node is this process's peer. It has an ed25519 key, and its peer id is that key. It listens on
+ * addresses, dials others, and has connections; a connection carries streams; a stream is two
+ * one-way lanes of bytes. A connection is encrypted and both ends are authenticated before the
+ * application hears of it.
  *
  *     weir_node *node;
  *     weir_node_options options = {sizeof options};
@@ -21,27 +22,32 @@
  *
  * The rules that hold everywhere:
  *
- * Pull, not push. The library never calls you. weir_node_poll fills an array of events; between two polls you call
- * what you like. To wait in your own loop, watch weir_node_fd and weir_node_deadline. Not draining events is
- * back-pressure.
+ * Pull, not push. The library never calls you. weir_node_poll fills an array of events; between
+ * two polls you call what you like. To wait in your own loop, watch weir_node_fd and
+ * weir_node_deadline. Not draining events is back-pressure.
  *
- * Nothing is queued without a bound. A write says how many bytes it took. Fewer than you gave means: wait for
- * WEIR_EVENT_WRITABLE. Reading gives the peer credit back only when you consume.
+ * Nothing is queued without a bound. A write says how many bytes it took. Fewer than you gave
+ * means: wait for WEIR_EVENT_WRITABLE. Reading gives the peer credit back only when you consume.
  *
- * You own the flush. What you write between two polls is packed together and leaves when you come back to poll.
- * WEIR_MORE holds the last, partial packet because more follows. weir_stream_flush lets go at once. No timer flushes.
+ * You own the flush. What you write between two polls is packed together and leaves when you come
+ * back to poll. WEIR_MORE holds the last, partial packet because more follows. weir_stream_flush
+ * lets go at once. No timer flushes.
  *
- * Handles are integers of 53 bits, checked at every call: one whose object is gone gives WEIR_E_STALE, one of another
- * kind WEIR_E_KIND. 0 is never a handle. Only the node and the world are pointers. Closing is idempotent and may come
- * in any order; closing a parent closes its children. An object that ended stays readable until the poll after the
- * one that gave its last event.
+ * Handles are integers of 53 bits, checked at every call: one whose object is gone gives
+ * WEIR_E_STALE, one of another kind WEIR_E_KIND. 0 is never a handle. Only the node and the world
+ * are pointers. Closing is idempotent and may come in any order; closing a parent closes its
+ * children. An object that ended stays readable until the poll after the one that gave its last
+ * event.
  *
- * 0 or a count is success, negative is an error, blocked is 0. weir_last_error has the facts of the last failed call.
+ * 0 or a count is success, negative is an error, blocked is 0. weir_last_error has the facts of
+ * the last failed call.
  *
- * Options structs begin with their size as you compiled them; zero is the default for every field, so {sizeof o} is
- * complete. They only grow at the end. Out structs have the size you set, and are filled up to it.
+ * Options structs begin with their size as you compiled them; zero is the default for every field,
+ * so {sizeof o} is complete. They only grow at the end. Out structs have the size you set, and are
+ * filled up to it.
  *
- * A node belongs to one thread at a time. weir_node_wake may be called from any thread. Many cores are many nodes.
+ * A node belongs to one thread at a time. weir_node_wake may be called from any thread. Many cores
+ * are many nodes.
  *
  * Text is UTF-8 and ends with a zero byte unless a length is given. Times are microseconds (_us).
  */
@@ -77,12 +83,14 @@ WEIR_API uint32_t weir_version_number(void);
 
 /* ------------------------------------------------------------------ errors */
 
-/* Errors. 0 or a count is success, negative is an error, blocked is 0. Numbers are never reused; the hundreds say who must act. */
+/* Errors. 0 or a count is success, negative is an error, blocked is 0. Numbers are never reused;
+ * the hundreds say who must act. */
 #define WEIR_OK 0
 #define WEIR_E_ARGUMENT (-1)          /**< an argument is out of its range */
 #define WEIR_E_NULL (-2)              /**< a pointer that must not be NULL is NULL */
 #define WEIR_E_KIND (-3)              /**< a handle of another kind */
-#define WEIR_E_UNKNOWN_OPTION (-4)    /**< an options struct is longer than this library knows, and its tail is not 0 */
+#define WEIR_E_UNKNOWN_OPTION (-4)    /**< an options struct is longer than this library knows, and
+                                           its tail is not 0 */
 #define WEIR_E_SIZE (-5)              /**< an options or out struct's size field is impossible */
 #define WEIR_E_ADDRESS (-6)           /**< not an address in any form that weir knows */
 #define WEIR_E_PEER_ID (-7)           /**< not a peer id */
@@ -106,7 +114,8 @@ WEIR_API uint32_t weir_version_number(void);
 #define WEIR_E_LIMIT (-202)           /**< a count limit is reached; weir_last_error says which */
 #define WEIR_E_REFUSED (-300)         /**< the peer refused; the reason code says why */
 #define WEIR_E_PROTOCOL (-301)        /**< the peer broke the wire protocol */
-#define WEIR_E_UNSUPPORTED (-302)     /**< the peer does not serve that protocol, or speaks another version */
+#define WEIR_E_UNSUPPORTED (-302)     /**< the peer does not serve that protocol, or speaks another
+                                           version */
 #define WEIR_E_PEER_CLOSED (-303)     /**< the peer closed the connection */
 #define WEIR_E_TIMEOUT (-400)         /**< nothing was heard in time */
 #define WEIR_E_UNREACHABLE (-401)     /**< the network says that there is no way */
@@ -129,10 +138,12 @@ typedef struct weir_peer_id {
 
 /** The facts of a failure. Fields that do not apply are 0. */
 typedef struct weir_error {
-    uint32_t size;             /**< sizeof(weir_error) as you compiled it; set it before you hand the struct in */
+    uint32_t size;             /**< sizeof(weir_error) as you compiled it; set it before you hand
+                                    the struct in */
     int32_t code;              /**< WEIR_E_* */
     uint32_t reason;           /**< WEIR_REASON_*, where the peer or weir gave one */
-    uint32_t limit_scope;      /**< 1 node, 2 peer, 3 connection, 4 protocol, 5 stream; 0: no limit was involved */
+    uint32_t limit_scope;      /**< 1 node, 2 peer, 3 connection, 4 protocol, 5 stream; 0: no limit
+                                    was involved */
     uint32_t limit_side;       /**< 1 ours, 2 the peer's */
     uint32_t reserved;         /**< 0 */
     uint64_t limit_used;       /**< how much of the limit was used */
@@ -150,27 +161,33 @@ typedef struct weir_error {
  *  @since  0.1 */
 WEIR_API const char *weir_strerror(int32_t code);
 
-/** The name of an error number, for example "WEIR_E_STALE"; "WEIR_E_?" for numbers that are not weir's.
+/** The name of an error number, for example "WEIR_E_STALE"; "WEIR_E_?" for numbers that are not
+ *  weir's.
  *  @owner  the library's, for ever
  *  @thread any
  *  @since  0.1 */
 WEIR_API const char *weir_error_name(int32_t code);
 
-/* Reason codes: why a stream or connection ended, a number that both sides can read. Below 0x10000000 they are the
- * application's own; from there on weir's; WEIR_REASON_TRANSPORT | n is transport error n of RFC 9000, section 20.1. */
+/* Reason codes: why a stream or connection ended, a number that both sides can read. Below
+ * 0x10000000 they are the
+ * application's own; from there on weir's; WEIR_REASON_TRANSPORT | n is transport error n of RFC
+ * 9000, section 20.1. */
 #define WEIR_REASON_NONE 0x0u                       /**< ended without complaint */
 #define WEIR_REASON_PROTOCOL_NOT_SERVED 0x10000001u /**< the peer does not serve that protocol */
-#define WEIR_REASON_PROTOCOL_NAME 0x10000002u       /**< the stream did not begin with a valid protocol name */
+#define WEIR_REASON_PROTOCOL_NAME 0x10000002u       /**< the stream did not begin with a valid
+                                                         protocol name */
 #define WEIR_REASON_REFUSED 0x10000003u             /**< policy: this peer may not connect */
 #define WEIR_REASON_NETWORK 0x10000004u             /**< the peers belong to different networks */
 #define WEIR_REASON_FULL 0x10000005u                /**< no room for another peer */
 #define WEIR_REASON_OVERLOAD 0x10000006u            /**< busy: try again later */
 #define WEIR_REASON_LIMIT 0x10000007u               /**< a limit or budget was reached */
-#define WEIR_REASON_DUPLICATE 0x10000008u           /**< both sides dialled: the other connection stays */
+#define WEIR_REASON_DUPLICATE 0x10000008u           /**< both sides dialled: the other connection
+                                                         stays */
 #define WEIR_REASON_DRAINING 0x10000009u            /**< the node is shutting down */
 #define WEIR_REASON_GOING_AWAY 0x1000000au          /**< the node was closed */
 #define WEIR_REASON_IDLE 0x1000000bu                /**< nothing was heard for the idle timeout */
-#define WEIR_REASON_CONNECTION 0x1000000cu          /**< a stream ended because its connection did */
+#define WEIR_REASON_CONNECTION 0x1000000cu          /**< a stream ended because its connection did
+                                                         */
 #define WEIR_REASON_IDENTITY 0x1000000du            /**< the peer is not who was dialled */
 #define WEIR_REASON_HANDSHAKE 0x1000000eu           /**< authentication failed */
 #define WEIR_REASON_UNREACHABLE 0x1000000fu         /**< no address answered */
@@ -179,7 +196,8 @@ WEIR_API const char *weir_error_name(int32_t code);
 #define WEIR_REASON_UNUSED 0x10000012u              /**< nothing held the connection any more */
 #define WEIR_REASON_TRANSPORT 0x20000000u           /**< | n: transport error n */
 
-/** The short name of a reason code, for example "protocol_not_served"; "application" below 0x10000000.
+/** The short name of a reason code, for example "protocol_not_served"; "application" below
+ *  0x10000000.
  *  @owner  the library's, for ever
  *  @thread any
  *  @since  0.1 */
@@ -199,8 +217,9 @@ WEIR_API const char *weir_reason_name(uint32_t reason);
 WEIR_API int32_t weir_key_generate(void *key, weir_error *error);
 
 /** Read a key file.
- *  @return 0; WEIR_E_NOT_FOUND no such file; WEIR_E_KEY_FILE others can read or write it; WEIR_E_KEY not a key file or
- *          damaged; WEIR_E_IO, WEIR_E_PERMISSION. error->detail says what to do
+ *  @return 0; WEIR_E_NOT_FOUND no such file; WEIR_E_KEY_FILE others can read or write it;
+ *          WEIR_E_KEY not a key file or damaged; WEIR_E_IO, WEIR_E_PERMISSION. error->detail says
+ *          what to do
  *  @thread any; blocks on the disk
  *  @since  0.1 */
 WEIR_API int32_t weir_key_load(const char *path, void *key, weir_error *error);
@@ -230,13 +249,15 @@ WEIR_API int32_t weir_peer_parse(const char *text, weir_peer_id *peer);
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_format(const weir_peer_id *peer, char *text, uint32_t cap);
 
-/** Read an address in any form ("host:port", "[::1]:4001", "weir:PEERID@host:port", a multiaddr) and write it as
+/** Read an address in any form ("host:port", "[::1]:4001", "weir:PEERID@host:port", a multiaddr)
+ *  and write it as
  *  multiaddr text; says why it is no address.
  *  @param text_out  room for WEIR_ADDRESS_TEXT_MAX
  *  @return the length written, WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_NULL, WEIR_E_SPACE
  *  @thread any
  *  @since  0.1 */
-WEIR_API int32_t weir_address_normalize(const char *text, char *text_out, uint32_t cap, weir_error *error);
+WEIR_API int32_t weir_address_normalize(const char *text, char *text_out, uint32_t cap,
+                                        weir_error *error);
 
 /* -------------------------------------------------------------------- node */
 
@@ -246,13 +267,17 @@ typedef struct weir_node weir_node;
 /** How a node is made. */
 typedef struct weir_node_options {
     uint32_t size;             /**< sizeof(weir_node_options) as you compiled it */
-    uint32_t log_level_plus1;  /**< 0 = default (warnings); 1 nothing, 2 errors, 3 warnings, 4 info, 5 debug, 6 trace */
+    uint32_t log_level_plus1;  /**< 0 = default (warnings); 1 nothing, 2 errors, 3 warnings, 4
+                                    info, 5 debug, 6 trace */
     const void *key;           /**< WEIR_KEY_BYTES; NULL: a new key for this run. Copied */
-    const char *network;       /**< network name, at most 64 bytes; NULL or "": none. Peers of other networks are refused. Copied */
+    const char *network;       /**< network name, at most 64 bytes; NULL or "": none. Peers of
+                                    other networks are refused. Copied */
     uint64_t memory_bytes;     /**< budget of all buffers; 0: 256 MiB. At least 256 KiB */
     uint64_t peers_max;        /**< connected peers; 0: derived from memory_bytes */
-    uint64_t stream_window_bytes;     /**< first receive window of a stream; 0: 128 KiB. At least 1 KiB */
-    uint64_t connection_window_bytes; /**< first receive window of a connection; 0: 256 KiB. At least 1 KiB */
+    uint64_t stream_window_bytes;     /**< first receive window of a stream; 0: 128 KiB. At least 1
+                                           KiB */
+    uint64_t connection_window_bytes; /**< first receive window of a connection; 0: 256 KiB. At
+                                           least 1 KiB */
     uint64_t windows_grow_off; /**< 1: windows stay at their first size */
     uint64_t idle_timeout_us;  /**< 0: 30 s; at least 1 s */
     uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; WEIR_NONE: never */
@@ -269,14 +294,17 @@ typedef struct weir_node_options {
 
 /** Make a node of the real world. It opens nothing before listen or dial.
  *  @param error  facts of a failure; may be NULL
- *  @return 0 and *node; WEIR_E_NULL, WEIR_E_ARGUMENT, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_KEY, WEIR_E_NAME, WEIR_E_MEMORY
+ *  @return 0 and *node; WEIR_E_NULL, WEIR_E_ARGUMENT, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION,
+ *          WEIR_E_KEY, WEIR_E_NAME, WEIR_E_MEMORY
  *  @owner  yours: weir_node_close, then weir_node_free
  *  @since  0.1 */
-WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node, weir_error *error);
+WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node,
+                                  weir_error *error);
 
-/** Close a node at once: connections are closed with WEIR_REASON_GOING_AWAY, sockets and memory are given back. What
- *  stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish what is under way first, use
- *  weir_node_drain.
+/** Close a node at once: connections are closed with WEIR_REASON_GOING_AWAY, sockets and memory
+ *  are given back. What
+ *  stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish what is under way
+ *  first, use weir_node_drain.
  *  @return 0, also the second time; WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_node_close(weir_node *node);
@@ -286,9 +314,11 @@ WEIR_API int32_t weir_node_close(weir_node *node);
  *  @since  0.1 */
 WEIR_API int32_t weir_node_free(weir_node *node);
 
-/** Listen on an address: "0.0.0.0:4001", "[::]:4001", ":4001" (both families), "127.0.0.1:0" (any port), a multiaddr.
+/** Listen on an address: "0.0.0.0:4001", "[::]:4001", ":4001" (both families), "127.0.0.1:0" (any
+ *  port), a multiaddr.
  *  May be called several times.
- *  @return 0; WEIR_E_ADDRESS, WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET, WEIR_E_DRAINING, WEIR_E_CLOSED
+ *  @return 0; WEIR_E_ADDRESS, WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET,
+ *          WEIR_E_DRAINING, WEIR_E_CLOSED
  *  @since  0.1 */
 WEIR_API int32_t weir_node_listen(weir_node *node, const char *address);
 
@@ -300,23 +330,28 @@ WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint
 /** How a protocol is served. */
 typedef struct weir_serve_options {
     uint32_t size;             /**< sizeof(weir_serve_options) as you compiled it */
-    uint32_t urgency_plus1;    /**< urgency of this side's lane; 0 = default (3); 1 to 8 = urgency 0 (first) to 7 */
+    uint32_t urgency_plus1;    /**< urgency of this side's lane; 0 = default (3); 1 to 8 = urgency
+                                    0 (first) to 7 */
     uint64_t user;             /**< given to each stream of the protocol as its user tag */
 } weir_serve_options;
 
-/** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM. Names that are not served
+/** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM. Names
+ *  that are not served
  *  are refused with WEIR_REASON_PROTOCOL_NOT_SERVED.
- *  @param name  1 to 128 bytes of printable ASCII without spaces; names that begin with "weir/" are weir's own
+ *  @param name  1 to 128 bytes of printable ASCII without spaces; names that begin with "weir/"
+ *               are weir's own
  *  @return 0; WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_LIMIT
  *  @since  0.1 */
-WEIR_API int32_t weir_node_serve(weir_node *node, const char *name, const weir_serve_options *options);
+WEIR_API int32_t weir_node_serve(weir_node *node, const char *name,
+                                 const weir_serve_options *options);
 
 /** Stop serving a protocol. Streams that are open go on.
  *  @return 0, WEIR_E_NOT_FOUND
  *  @since  0.1 */
 WEIR_API int32_t weir_node_unserve(weir_node *node, const char *name);
 
-/** No new work: listeners refuse, dials fail with WEIR_E_DRAINING; open streams go on. When none is left, or at the
+/** No new work: listeners refuse, dials fail with WEIR_E_DRAINING; open streams go on. When none
+ *  is left, or at the
  *  deadline, connections close with the reason and WEIR_EVENT_DRAINED comes.
  *  @param timeout_us  how long open streams may take; 0: close now
  *  @return 0, also the second time (a shorter deadline wins)
@@ -325,19 +360,24 @@ WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t time
 
 /** Let go what was written, wait, take in what arrived, and fill events.
  *  @param cap         events that fit at events, at least 1
- *  @param timeout_us  how long to wait when there is nothing: 0 not at all, negative until something happens
- *  @return events written, 0 to cap; WEIR_E_CLOSED, WEIR_E_NULL, WEIR_E_ARGUMENT; WEIR_E_STATE in a world: use weir_world_poll
+ *  @param timeout_us  how long to wait when there is nothing: 0 not at all, negative until
+ *                     something happens
+ *  @return events written, 0 to cap; WEIR_E_CLOSED, WEIR_E_NULL, WEIR_E_ARGUMENT; WEIR_E_STATE in
+ *          a world: use weir_world_poll
  *  @since  0.1 */
 struct weir_event;
-WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint32_t cap, int64_t timeout_us);
+WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint32_t cap,
+                                int64_t timeout_us);
 
-/** A descriptor that becomes readable when weir_node_poll has something to do, its deadline included. For epoll and
+/** A descriptor that becomes readable when weir_node_poll has something to do, its deadline
+ *  included. For epoll and
  *  the like; valid until the node is closed.
  *  @return the descriptor; WEIR_E_STATE in a world
  *  @since  0.1 */
 WEIR_API int32_t weir_node_fd(weir_node *node);
 
-/** When weir_node_poll must be called next even if the descriptor stays silent, on the node's clock.
+/** When weir_node_poll must be called next even if the descriptor stays silent, on the node's
+ *  clock.
  *  @return microseconds; WEIR_NONE: never
  *  @since  0.1 */
 WEIR_API uint64_t weir_node_deadline(weir_node *node);
@@ -383,7 +423,8 @@ typedef struct weir_node_statistics {
  *  @since  0.1 */
 WEIR_API int32_t weir_node_get_statistics(weir_node *node, weir_node_statistics *statistics);
 
-/** One of the counters of docs/metrics.md, by its place in the table: walk from 0 until WEIR_E_NOT_FOUND.
+/** One of the counters of docs/metrics.md, by its place in the table: walk from 0 until
+ *  WEIR_E_NOT_FOUND.
  *  @param name  set to the metric's name with its labels; the library's, for ever. May be NULL
  *  @return 0 and *value, WEIR_E_NOT_FOUND
  *  @since  0.1 */
@@ -410,21 +451,35 @@ typedef struct weir_event {
     uint64_t reserved;         /**< 0 */
 } weir_event;
 
-/* Level facts (READABLE, WRITABLE) appear once until acted upon: after a read or write they are looked at anew. End
- * events (CONNECTION_CLOSED, STREAM_CLOSED) come exactly once and last; the object stays readable until the next poll. */
+/* Level facts (READABLE, WRITABLE) appear once until acted upon: after a read or write they are
+ * looked at anew. End
+ * events (CONNECTION_CLOSED, STREAM_CLOSED) come exactly once and last; the object stays readable
+ * until the next poll. */
 #define WEIR_EVENT_NONE 0
-#define WEIR_EVENT_CONNECTED 1        /**< object: a connection that is up, dialled or accepted; parent: 0; amount: 1 if dialled */
-#define WEIR_EVENT_CONNECTION_CLOSED 2/**< object: connection; error: why; amount: reason code. Also the one answer to a dial that failed */
-#define WEIR_EVENT_STREAM 3           /**< object: a stream that the peer opened; parent: connection; user: the served protocol's tag */
-#define WEIR_EVENT_READABLE 4         /**< object: stream; amount: bytes to read; error WEIR_E_END: and after them the lane ends */
-#define WEIR_EVENT_WRITABLE 5         /**< object: stream on which a write took less than it was given; amount: bytes it would take now */
-#define WEIR_EVENT_STREAM_RESET 6     /**< object: stream whose incoming lane the peer reset; error WEIR_E_RESET; amount: reason */
-#define WEIR_EVENT_STREAM_STOPPED 7   /**< object: stream whose outgoing lane the peer does not want; error WEIR_E_STOPPED; amount: reason */
-#define WEIR_EVENT_STREAM_CLOSED 8    /**< object: stream of which both lanes are over; amount: reason code, 0 for a clean end */
-#define WEIR_EVENT_OPENABLE 9         /**< object: connection on which an open failed with WEIR_E_LIMIT: it has room now */
-#define WEIR_EVENT_PEER_UP 10         /**< object: the first connection of a peer that had none; amount: 1 if dialled */
-#define WEIR_EVENT_PEER_DOWN 11       /**< object: the last connection of a peer, just closed; amount: reason code */
-#define WEIR_EVENT_OBSERVED 12        /**< object: connection whose peer told how it sees us: weir_connection_observed */
+#define WEIR_EVENT_CONNECTED 1        /**< object: a connection that is up, dialled or accepted;
+                                           parent: 0; amount: 1 if dialled */
+#define WEIR_EVENT_CONNECTION_CLOSED 2/**< object: connection; error: why; amount: reason code.
+                                           Also the one answer to a dial that failed */
+#define WEIR_EVENT_STREAM 3           /**< object: a stream that the peer opened; parent:
+                                           connection; user: the served protocol's tag */
+#define WEIR_EVENT_READABLE 4         /**< object: stream; amount: bytes to read; error WEIR_E_END:
+                                           and after them the lane ends */
+#define WEIR_EVENT_WRITABLE 5         /**< object: stream on which a write took less than it was
+                                           given; amount: bytes it would take now */
+#define WEIR_EVENT_STREAM_RESET 6     /**< object: stream whose incoming lane the peer reset; error
+                                           WEIR_E_RESET; amount: reason */
+#define WEIR_EVENT_STREAM_STOPPED 7   /**< object: stream whose outgoing lane the peer does not
+                                           want; error WEIR_E_STOPPED; amount: reason */
+#define WEIR_EVENT_STREAM_CLOSED 8    /**< object: stream of which both lanes are over; amount:
+                                           reason code, 0 for a clean end */
+#define WEIR_EVENT_OPENABLE 9         /**< object: connection on which an open failed with
+                                           WEIR_E_LIMIT: it has room now */
+#define WEIR_EVENT_PEER_UP 10         /**< object: the first connection of a peer that had none;
+                                           amount: 1 if dialled */
+#define WEIR_EVENT_PEER_DOWN 11       /**< object: the last connection of a peer, just closed;
+                                           amount: reason code */
+#define WEIR_EVENT_OBSERVED 12        /**< object: connection whose peer told how it sees us:
+                                           weir_connection_observed */
 #define WEIR_EVENT_DRAINED 13         /**< the drain is complete; the node may be closed */
 #define WEIR_EVENT_MOVED 14           /**< object: connection whose remote address changed */
 
@@ -438,13 +493,17 @@ typedef struct weir_dial_options {
     uint64_t user;             /**< the connection's user tag */
 } weir_dial_options;
 
-/** Dial an address: "host:port", "weir:PEERID@host:port", a multiaddr with or without /p2p/PEERID. Several addresses
- *  of one peer are separated by commas. Names are looked up; IPv6 and IPv4 are raced (RFC 8305). One event answers:
- *  WEIR_EVENT_CONNECTED or WEIR_EVENT_CONNECTION_CLOSED; weir_connection_report then says what each attempt met.
- *  When there is a connection to that peer already, its handle is returned and CONNECTED comes for it again.
- *  @return the connection's handle (positive); WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_LIMIT, WEIR_E_DRAINING
+/** Dial an address: "host:port", "weir:PEERID@host:port", a multiaddr with or without /p2p/PEERID.
+ *  Several addresses
+ *  of one peer are separated by commas. Names are looked up; IPv6 and IPv4 are raced (RFC 8305).
+ *  One event answers: WEIR_EVENT_CONNECTED or WEIR_EVENT_CONNECTION_CLOSED; weir_connection_report
+ *  then says what each attempt met. When there is a connection to that peer already, its handle is
+ *  returned and CONNECTED comes for it again.
+ *  @return the connection's handle (positive); WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_LIMIT,
+ *          WEIR_E_DRAINING
  *  @since  0.1 */
-WEIR_API int64_t weir_node_dial(weir_node *node, const char *address, const weir_dial_options *options);
+WEIR_API int64_t weir_node_dial(weir_node *node, const char *address,
+                                const weir_dial_options *options);
 
 /** What is known of a connection. */
 typedef struct weir_connection_info {
@@ -453,7 +512,8 @@ typedef struct weir_connection_info {
     uint32_t is_dialled;       /**< 1: this side dialled */
     uint32_t reason;           /**< once closed: the reason code */
     int32_t error;             /**< once closed: WEIR_E_* */
-    uint32_t closed_by;        /**< once closed: 1 this side, 2 the peer, 3 time-out, 4 stateless reset, 5 handshake */
+    uint32_t closed_by;        /**< once closed: 1 this side, 2 the peer, 3 time-out, 4 stateless
+                                    reset, 5 handshake */
     uint64_t user;             /**< the user tag */
     uint64_t rtt_us;           /**< smoothed round trip; 0: not measured */
     uint64_t rtt_min_us;       /**< smallest round trip */
@@ -467,29 +527,35 @@ typedef struct weir_connection_info {
     char network[72];          /**< the peer's network name */
     char remote[80];           /**< the peer's address as we see it */
     char local[80];            /**< ours, if known */
-    char closed_text[128];     /**< once closed: what the closer said; from a peer it is untrusted */
+    char closed_text[128];     /**< once closed: what the closer said; from a peer it is untrusted
+                                    */
 } weir_connection_info;
 
 /** @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
  *  @since  0.1 */
-WEIR_API int32_t weir_connection_get_info(weir_node *node, uint64_t connection, weir_connection_info *info);
+WEIR_API int32_t weir_connection_get_info(weir_node *node, uint64_t connection,
+                                          weir_connection_info *info);
 
 /** What the dial of a connection met, one line per attempt, as text.
- *  @return the length without the zero (cut to cap); WEIR_E_STALE; WEIR_E_NOT_FOUND it was not dialled
+ *  @return the length without the zero (cut to cap); WEIR_E_STALE; WEIR_E_NOT_FOUND it was not
+ *          dialled
  *  @since  0.1 */
-WEIR_API int32_t weir_connection_report(weir_node *node, uint64_t connection, char *text, uint32_t cap);
+WEIR_API int32_t weir_connection_report(weir_node *node, uint64_t connection, char *text,
+                                        uint32_t cap);
 
 /** The address under which the peer sees us, as text.
  *  @return the length; WEIR_E_NOT_FOUND it has not said so yet
  *  @since  0.1 */
-WEIR_API int32_t weir_connection_observed(weir_node *node, uint64_t connection, char *text, uint32_t cap);
+WEIR_API int32_t weir_connection_observed(weir_node *node, uint64_t connection, char *text,
+                                          uint32_t cap);
 
 /** Close a connection and all its streams at once. The peer reads reason and text.
  *  @param reason  below 0x10000000
  *  @param text    at most 120 bytes are sent; may be NULL
  *  @return 0, also for one that has ended; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ARGUMENT
  *  @since  0.1 */
-WEIR_API int32_t weir_connection_close(weir_node *node, uint64_t connection, uint32_t reason, const char *text);
+WEIR_API int32_t weir_connection_close(weir_node *node, uint64_t connection, uint32_t reason,
+                                       const char *text);
 
 /** @since  0.1 */
 WEIR_API int32_t weir_connection_set_user(weir_node *node, uint64_t connection, uint64_t user);
@@ -509,26 +575,30 @@ typedef struct weir_stream_options {
     uint64_t user;             /**< the stream's user tag */
 } weir_stream_options;
 
-/** Open a stream for a protocol. Needs no round trip: the name leaves with the first bytes. If the peer does not serve
+/** Open a stream for a protocol. Needs no round trip: the name leaves with the first bytes. If the
+ *  peer does not serve
  *  it, the stream is reset and stopped with WEIR_REASON_PROTOCOL_NOT_SERVED.
- *  @return the stream's handle (positive); WEIR_E_NOT_CONNECTED; WEIR_E_LIMIT the peer allows no more streams: wait for
- *          WEIR_EVENT_OPENABLE; WEIR_E_BUDGET; WEIR_E_NAME; WEIR_E_STALE, WEIR_E_KIND; WEIR_E_DRAINING
+ *  @return the stream's handle (positive); WEIR_E_NOT_CONNECTED; WEIR_E_LIMIT the peer allows no
+ *          more streams: wait for WEIR_EVENT_OPENABLE; WEIR_E_BUDGET; WEIR_E_NAME; WEIR_E_STALE,
+ *          WEIR_E_KIND; WEIR_E_DRAINING
  *  @since  0.1 */
 WEIR_API int64_t weir_stream_open(weir_node *node, uint64_t connection, const char *protocol,
                                   const weir_stream_options *options);
 
 /** Queue bytes on the local lane of a stream.
  *
- *  Takes what the peer's credit and the send budget allow, and copies it. Sent when the node is next polled.
+ *  Takes what the peer's credit and the send budget allow, and copies it. Sent when the node is
+ *  next polled.
  *  @param len    bytes at data; 0 with WEIR_FIN only finishes the lane
  *  @param flags  WEIR_MORE, WEIR_FIN. WEIR_FIN takes effect only when all bytes were taken
  *  @return bytes taken, 0 to len; fewer than len: wait for WEIR_EVENT_WRITABLE
- *  @error  WEIR_E_STALE stream is gone; WEIR_E_FINISHED lane was finished or reset by this side; WEIR_E_STOPPED the peer
- *          does not want it; WEIR_E_ONE_WAY; WEIR_E_NOT_CONNECTED
+ *  @error  WEIR_E_STALE stream is gone; WEIR_E_FINISHED lane was finished or reset by this side;
+ *          WEIR_E_STOPPED the peer does not want it; WEIR_E_ONE_WAY; WEIR_E_NOT_CONNECTED
  *  @owner  data stays yours and may be reused at return
  *  @limit  stream_send; counted in weir_send_stalls_total
  *  @since  0.1 */
-WEIR_API int64_t weir_stream_write(weir_node *node, uint64_t stream, const void *data, uint32_t len, uint32_t flags);
+WEIR_API int64_t weir_stream_write(weir_node *node, uint64_t stream, const void *data,
+                                   uint32_t len, uint32_t flags);
 
 /** Let go at once what was written to the stream, WEIR_MORE or not.
  *  @return 0, WEIR_E_STALE, WEIR_E_KIND
@@ -537,8 +607,8 @@ WEIR_API int32_t weir_stream_flush(weir_node *node, uint64_t stream);
 
 /** Look at the bytes that wait to be read, without copying.
  *  @param data  set to the first contiguous piece; valid until the next call on this node
- *  @return bytes at *data; 0 nothing yet: wait for WEIR_EVENT_READABLE; WEIR_E_END everything was read and the peer
- *          finished; WEIR_E_RESET; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
+ *  @return bytes at *data; 0 nothing yet: wait for WEIR_EVENT_READABLE; WEIR_E_END everything was
+ *          read and the peer finished; WEIR_E_RESET; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
  *  @since  0.1 */
 WEIR_API int64_t weir_stream_peek(weir_node *node, uint64_t stream, const void **data);
 
@@ -559,13 +629,15 @@ WEIR_API int32_t weir_stream_finish(weir_node *node, uint64_t stream);
 
 /** Give up the local lane: what was not delivered is dropped, the peer reads the reason.
  *  @param reason  below 0x10000000
- *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY, WEIR_E_ARGUMENT
+ *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY,
+ *          WEIR_E_ARGUMENT
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_reset(weir_node *node, uint64_t stream, uint32_t reason);
 
 /** Want no more of the peer's lane: what waits is dropped, the peer is asked to stop.
  *  @param reason  below 0x10000000
- *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY, WEIR_E_ARGUMENT
+ *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY,
+ *          WEIR_E_ARGUMENT
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_stop(weir_node *node, uint64_t stream, uint32_t reason);
 
@@ -594,7 +666,8 @@ typedef struct weir_stream_info {
     uint64_t bytes_readable;   /**< can be read now */
     uint64_t bytes_read;       /**< consumed */
     uint64_t bytes_writable;   /**< a write would take now */
-    uint32_t blocked_by;       /**< 0 not, 1 the peer's stream credit, 2 its connection credit, 3 our budget, 4 our send limit */
+    uint32_t blocked_by;       /**< 0 not, 1 the peer's stream credit, 2 its connection credit, 3
+                                    our budget, 4 our send limit */
     uint32_t blocked_on;       /**< 0 nobody, 1 the peer, 2 this node */
     uint64_t blocked_since_us; /**< since when */
     char protocol[136];        /**< its protocol's name */
@@ -608,7 +681,8 @@ WEIR_API int32_t weir_stream_get_info(weir_node *node, uint64_t stream, weir_str
 
 /** What is known of a peer. */
 typedef struct weir_peer_info {
-    uint32_t size;             /**< sizeof(weir_peer_info) as you compiled it; of every element of an array, set in the first */
+    uint32_t size;             /**< sizeof(weir_peer_info) as you compiled it; of every element of
+                                    an array, set in the first */
     uint32_t connections;      /**< connections that are up */
     uint32_t holds;            /**< weir_peer_hold without weir_peer_release */
     uint32_t access;           /**< WEIR_ACCESS_* */
@@ -633,9 +707,11 @@ WEIR_API int32_t weir_peer_list(weir_node *node, weir_peer_info *peers, uint32_t
 
 /** @return 0; WEIR_E_NOT_FOUND nothing is known of that peer
  *  @since  0.1 */
-WEIR_API int32_t weir_peer_get_info(weir_node *node, const weir_peer_id *peer, weir_peer_info *info);
+WEIR_API int32_t weir_peer_get_info(weir_node *node, const weir_peer_id *peer,
+                                    weir_peer_info *info);
 
-/** Keep the connection to a peer up: keep-alives are sent while anything holds it. Holds are counted.
+/** Keep the connection to a peer up: keep-alives are sent while anything holds it. Holds are
+ *  counted.
  *  @return 0, WEIR_E_LIMIT, WEIR_E_PEER_ID
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_hold(weir_node *node, const weir_peer_id *peer);
@@ -648,26 +724,31 @@ WEIR_API int32_t weir_peer_release(weir_node *node, const weir_peer_id *peer);
 /** Dial a peer through the address book.
  *  @return as weir_node_dial; WEIR_E_NOT_FOUND the book has no address of that peer
  *  @since  0.1 */
-WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer, const weir_dial_options *options);
+WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer,
+                                const weir_dial_options *options);
 
 /** Put an address of a peer into the book, as configured by the application.
  *  @return 0; WEIR_E_ADDRESS, WEIR_E_LIMIT, WEIR_E_PEER_ID
  *  @since  0.1 */
-WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer, const char *address);
+WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer,
+                                       const char *address);
 
 /** The i-th address of a peer in the book, best first, as multiaddr text.
  *  @return the length without the zero; WEIR_E_NOT_FOUND, WEIR_E_SPACE
  *  @since  0.1 */
-WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, uint32_t i, char *text, uint32_t cap);
+WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, uint32_t i,
+                                   char *text, uint32_t cap);
 
-/** Accept or refuse a peer by id. A refused peer's connections are closed with WEIR_REASON_REFUSED, and dials to it
+/** Accept or refuse a peer by id. A refused peer's connections are closed with
+ *  WEIR_REASON_REFUSED, and dials to it
  *  fail. Takes effect at once.
  *  @param access  WEIR_ACCESS_*
  *  @return 0, WEIR_E_ARGUMENT, WEIR_E_PEER_ID, WEIR_E_LIMIT
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_access(weir_node *node, const weir_peer_id *peer, uint32_t access);
 
-/** Accept or refuse peers by the network name that they announce. By default a node accepts its own network's.
+/** Accept or refuse peers by the network name that they announce. By default a node accepts its
+ *  own network's.
  *  @param name    at most 64 bytes; "" is the network without a name
  *  @param access  WEIR_ACCESS_*
  *  @return 0, WEIR_E_ARGUMENT, WEIR_E_NAME, WEIR_E_LIMIT
@@ -679,7 +760,8 @@ WEIR_API int32_t weir_network_access(weir_node *node, const char *name, uint32_t
 /** A line of the log. */
 typedef struct weir_log_line {
     uint64_t time_us;
-    uint64_t sequence;         /**< counts every line; a gap is lines that were dropped because nobody drained */
+    uint64_t sequence;         /**< counts every line; a gap is lines that were dropped because
+                                    nobody drained */
     uint32_t level;            /**< 1 error, 2 warning, 3 info, 4 debug, 5 trace */
     uint32_t reserved;         /**< 0 */
     char text[224];            /**< control bytes are escaped */
@@ -716,7 +798,8 @@ WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest);
 
 /* ------------------------------------------------------------------- world */
 
-/** A simulated world: a virtual clock, nodes, links. The same engine, the same calls on its nodes; one seed, one
+/** A simulated world: a virtual clock, nodes, links. The same engine, the same calls on its nodes;
+ *  one seed, one
  *  trace. Nodes of a world are weir_node pointers that the world owns. */
 typedef struct weir_world weir_world;
 
@@ -738,7 +821,8 @@ typedef struct weir_link_options {
     uint64_t delay_us_plus1;   /**< one way; 0 = default (10 ms) */
     uint64_t jitter_us;        /**< added, uniform in 0 to this; does not reorder by itself */
     uint64_t bandwidth_bps;    /**< bits per second; 0: no limit */
-    uint64_t queue_bytes;      /**< at the bottleneck; 0: 1 bandwidth-delay product, at least 64 KiB */
+    uint64_t queue_bytes;      /**< at the bottleneck; 0: 1 bandwidth-delay product, at least 64
+                                    KiB */
     uint32_t loss_burst_max;   /**< at most this many in a row are lost at random; 0: no cap */
     uint32_t burst_ppm;        /**< chance per datagram that a burst of losses begins */
     uint32_t burst_length;     /**< datagrams in a burst */
@@ -748,33 +832,43 @@ typedef struct weir_link_options {
     uint64_t reorder_us;       /**< how long a reordered datagram is held back */
     uint32_t corrupt_bytes_max;/**< 0: 1 */
     uint32_t one_way;          /**< 1: only from a to b; 0: both directions */
-    uint64_t drop_pattern;     /**< bit i set: the i-th datagram (from 0, of the first 64) is dropped */
+    uint64_t drop_pattern;     /**< bit i set: the i-th datagram (from 0, of the first 64) is
+                                    dropped */
     uint64_t blackhole_start_us; /**< between start and end (world time) nothing passes */
     uint64_t blackhole_end_us;
-    uint64_t rebind_every_us;  /**< the sender's address and port, as the receiver sees them, change this often; 0: never */
+    uint64_t rebind_every_us;  /**< the sender's address and port, as the receiver sees them,
+                                    change this often; 0: never */
 } weir_link_options;
 
-/** @return 0 and *world; WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_ARGUMENT, WEIR_E_MEMORY
+/** @return 0 and *world; WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_ARGUMENT,
+ *  WEIR_E_MEMORY
  *  @since  0.1 */
-WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world **world, weir_error *error);
+WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world **world,
+                                   weir_error *error);
 
 /** Free a world with all its nodes.
  *  @since  0.1 */
 WEIR_API int32_t weir_world_free(weir_world *world);
 
-/** Add a node. Its events carry the number that it gets, counted from 1 in order of adding. Its address is
+/** Add a node. Its events carry the number that it gets, counted from 1 in order of adding. Its
+ *  address is
  *  weir_node_address(node, 0): it listens from the start.
- *  @param options  as for weir_node_create; NULL: defaults. Without a key, the key comes from the world's seed
+ *  @param options  as for weir_node_create; NULL: defaults. Without a key, the key comes from the
+ *                  world's seed
  *  @since  0.1 */
-WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options *options, weir_node **node,
+WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options *options,
+                                     weir_node **node,
                                      weir_error *error);
 
-/** Set how datagrams travel between two nodes; 0 for a or b: all nodes. The newest rule that fits is used.
+/** Set how datagrams travel between two nodes; 0 for a or b: all nodes. The newest rule that fits
+ *  is used.
  *  @return 0, WEIR_E_ARGUMENT no such node, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION
  *  @since  0.1 */
-WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b, const weir_link_options *options);
+WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b,
+                                 const weir_link_options *options);
 
-/** Let go what the application wrote, advance the clock until some node has an event or until_us is reached.
+/** Let go what the application wrote, advance the clock until some node has an event or until_us
+ *  is reached.
  *  @return 1 there are events for weir_world_poll; 0 until_us was reached; WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us);
@@ -783,13 +877,15 @@ WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us);
  *  @param shard  0 (worlds with several shards come later)
  *  @return events written, 0 to cap
  *  @since  0.1 */
-WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *events, uint32_t cap);
+WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *events,
+                                 uint32_t cap);
 
 /** The world's clock.
  *  @since  0.1 */
 WEIR_API uint64_t weir_world_now(weir_world *world);
 
-/** The running hash of the trace: every datagram delivered or dropped and every event, with its time. Equal seeds and
+/** The running hash of the trace: every datagram delivered or dropped and every event, with its
+ *  time. Equal seeds and
  *  equal calls give equal hashes on every machine.
  *  @since  0.1 */
 WEIR_API uint64_t weir_world_hash(weir_world *world);
