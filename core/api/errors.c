@@ -11,7 +11,10 @@ struct error_row {
     int32_t code;
     const char *name, *sentence;
 };
-#define ROW(code, sentence) {code, #code, sentence}
+#define ROW(code, sentence)                                                                        \
+    {                                                                                              \
+        code, #code, sentence                                                                      \
+    }
 
 static const struct error_row rows[] = {
     ROW(WEIR_OK, "no error"),
@@ -61,7 +64,8 @@ static const struct error_row rows[] = {
 static const struct error_row *find(int32_t code)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].code == code) return &rows[i];
+        if (rows[i].code == code)
+            return &rows[i];
     }
     return NULL;
 }
@@ -69,8 +73,8 @@ static const struct error_row *find(int32_t code)
 WEIR_API const char *weir_version(void)
 {
     /* The versions that the library was built with; WEIR_UV and WEIR_SODIUM come from the build. */
-    return TEXT(WEIR_VERSION_MAJOR) "." TEXT(WEIR_VERSION_MINOR) "." TEXT(WEIR_VERSION_PATCH)
-        " (libuv " WEIR_UV ", libsodium " WEIR_SODIUM ")";
+    return TEXT(WEIR_VERSION_MAJOR) "." TEXT(WEIR_VERSION_MINOR) "." TEXT(
+        WEIR_VERSION_PATCH) " (libuv " WEIR_UV ", libsodium " WEIR_SODIUM ")";
 }
 
 WEIR_API uint32_t weir_version_number(void)

@@ -24,12 +24,14 @@ static int open_node(struct node_options *options, struct node **out, weir_error
         config->key = &options->key;
     }
     int error = host_open(&host_options, &host, facts);
-    if (error != 0) return error;
+    if (error != 0)
+        return error;
     config->driver = &host_driver;
     config->driver_context = host;
     error = node_open(config, out);
     if (error != 0) {
         host_driver.close(host);
+        host_driver.release(host);
         return error;
     }
     host_attach(host, *out);
@@ -43,16 +45,20 @@ WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **
     struct node *made = NULL;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0) return result;
-    if (node == NULL) return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0)
+        return result;
+    if (node == NULL)
+        return facts_end(&facts, error, WEIR_E_NULL);
     *node = NULL;
     result = secret_init();
-    if (result == 0) result = node_options_take(&taken, options, &facts);
+    if (result == 0)
+        result = node_options_take(&taken, options, &facts);
     if (result == 0) {
         result = open_node(&taken, &made, &facts);
         node_options_wipe(&taken);
     }
-    if (result == 0) *node = (weir_node *)made;
+    if (result == 0)
+        *node = (weir_node *)made;
     return facts_end(&facts, error, result);
 }
 
@@ -72,7 +78,8 @@ WEIR_API int32_t weir_node_close(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == 0) close_node(n);
+    if (error == 0)
+        close_node(n);
     return error == WEIR_E_CLOSED ? 0 : error;
 }
 
@@ -80,9 +87,13 @@ WEIR_API int32_t weir_node_free(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == WEIR_E_NULL) return error;
-    if (node_number(n) != 0) return WEIR_E_STATE;
-    if (error == 0) close_node(n);
+    if (error == WEIR_E_NULL)
+        return error;
+    if (node_number(n) != 0)
+        return WEIR_E_STATE;
+    if (error == 0)
+        close_node(n);
+    node_driver_of(n)->release(node_driver_context(n));
     node_free(n);
     return 0;
 }
@@ -96,8 +107,10 @@ WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0) return error;
-    if (text == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0)
+        return error;
+    if (text == NULL)
+        return enter_fail(n, WEIR_E_NULL, NULL);
     int result = node_address(n, i, text, cap);
     return result < 0 ? enter_fail(n, result, NULL) : result;
 }
@@ -109,10 +122,13 @@ WEIR_API int32_t weir_node_serve(weir_node *node, const char *name,
     weir_serve_options whole;
     struct node_call call = {.kind = NODE_CALL_SERVE, .data = name, .options = &whole};
     int error = enter_node(node, &n);
-    if (error != 0) return error;
-    if (name == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0)
+        return error;
+    if (name == NULL)
+        return enter_fail(n, WEIR_E_NULL, NULL);
     error = options_read(&whole, sizeof whole, options);
-    if (error != 0) return enter_fail(n, error, NULL);
+    if (error != 0)
+        return enter_fail(n, error, NULL);
     if (whole.urgency_plus1 > 8) {
         return enter_fail(n, WEIR_E_ARGUMENT, "urgency_plus1 is 0 (the default) or 1 to 8");
     }
@@ -129,10 +145,12 @@ WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t time
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0) return error;
+    if (error != 0)
+        return error;
     if (reason >= WEIR_REASON_TRANSPORT) {
-        return enter_fail(n, WEIR_E_ARGUMENT,
-                          "the reason is the application's (below 0x10000000) or one of weir's own");
+        return enter_fail(
+            n, WEIR_E_ARGUMENT,
+            "the reason is the application's (below 0x10000000) or one of weir's own");
     }
     return enter_simple(node, NODE_CALL_DRAIN, 0, reason, timeout_us);
 }
@@ -142,9 +160,12 @@ WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0) return error;
-    if (events == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
-    if (cap == 0) return enter_fail(n, WEIR_E_ARGUMENT, "there must be room for an event at least");
+    if (error != 0)
+        return error;
+    if (events == NULL)
+        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (cap == 0)
+        return enter_fail(n, WEIR_E_ARGUMENT, "there must be room for an event at least");
     int64_t result = node_driver_of(n)->poll(node_driver_context(n), events, cap, timeout_us);
     if (result == WEIR_E_STATE) {
         return enter_fail(n, WEIR_E_STATE, "the node belongs to a world: use weir_world_poll");
@@ -156,7 +177,8 @@ WEIR_API int32_t weir_node_fd(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0) return error;
+    if (error != 0)
+        return error;
     int fd = node_driver_of(n)->fd(node_driver_context(n));
     return fd < 0 ? enter_fail(n, fd, "a node of a world has no descriptor") : fd;
 }
@@ -164,22 +186,26 @@ WEIR_API int32_t weir_node_fd(weir_node *node)
 WEIR_API uint64_t weir_node_deadline(weir_node *node)
 {
     struct node *n;
-    if (enter_node(node, &n) != 0) return WEIR_NONE;
-    if (node_has_events(n)) return node_driver_of(n)->now_us(node_driver_context(n));
+    if (enter_node(node, &n) != 0)
+        return WEIR_NONE;
+    if (node_has_events(n))
+        return node_driver_of(n)->now_us(node_driver_context(n));
     return node_deadline(n);
 }
 
 WEIR_API int32_t weir_node_wake(weir_node *node)
 {
-    struct node *n;
-    int error = enter_node(node, &n);
-    return error != 0 ? error : node_driver_of(n)->wake(node_driver_context(n));
+    /* Any thread may be here while another closes the node, so nothing of the node that changes is looked at: the
+     * driver's part knows by itself whether it was closed. */
+    const struct node *n = (const struct node *)node;
+    return n == NULL ? WEIR_E_NULL : node_driver_of(n)->wake(node_driver_context(n));
 }
 
 WEIR_API uint64_t weir_node_now(weir_node *node)
 {
     struct node *n;
-    if (enter_node(node, &n) != 0) return 0;
+    if (enter_node(node, &n) != 0)
+        return 0;
     return node_driver_of(n)->now_us(node_driver_context(n));
 }
 
@@ -187,8 +213,10 @@ WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0) return error;
-    if (peer == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0)
+        return error;
+    if (peer == NULL)
+        return enter_fail(n, WEIR_E_NULL, NULL);
     enter_peer_out(node_peer(n), peer);
     return 0;
 }

@@ -101,6 +101,7 @@ static int host_wake(void *context)
     uint64_t one = 1;
     ssize_t n;
 
+    if (__atomic_load_n(&host->is_closed, __ATOMIC_ACQUIRE)) return WEIR_E_CLOSED;
     do {
         n = write(host->wake_fd, &one, sizeof one);
     } while (n < 0 && errno == EINTR);
@@ -110,19 +111,22 @@ static int host_wake(void *context)
 
 /* ------------------------------------------------------- opening and closing */
 
-static void free_memory(struct host *host)
+static void free_buffers(struct host *host)
 {
-    const struct mem *mem = host->mem;
-
-    mem_free(mem, host->batch.bytes, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
-    mem_free(mem, host->send_bytes, UDP_SEND_BYTES);
-    mem_free(mem, host, sizeof *host);
+    mem_free(host->mem, host->batch.bytes, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
+    mem_free(host->mem, host->send_bytes, UDP_SEND_BYTES);
 }
 
-static void close_descriptors(struct host *host)
+static void free_shell(struct host *host)
 {
-    if (host->timer_fd >= 0) (void)close(host->timer_fd);
     if (host->wake_fd >= 0) (void)close(host->wake_fd);
+    mem_free(host->mem, host, sizeof *host);
+}
+
+/* The loop's end and the node's release each hold the shell, with the descriptor that wake writes to. */
+static void let_go(struct host *host)
+{
+    if (__atomic_sub_fetch(&host->references, 1, __ATOMIC_ACQ_REL) == 0) free_shell(host);
 }
 
 static void close_watch(uv_poll_t *poll)
@@ -148,13 +152,15 @@ static void finish(void *context)
     WEIR_ASSERT(host->resolve.lookups == 0);
     result = uv_loop_close(&host->loop);
     WEIR_ASSERT(result == 0);
-    free_memory(host);
+    free_buffers(host);
+    let_go(host);
 }
 
 static int fail_descriptors(struct host *host, weir_error *error)
 {
-    close_descriptors(host);
-    free_memory(host);
+    if (host->timer_fd >= 0) (void)close(host->timer_fd);
+    free_buffers(host);
+    free_shell(host);
     return fail_with(error, WEIR_E_SOCKET, "no descriptors are left for a node: raise the limit of"
                      " open files (ulimit -n)");
 }
@@ -165,6 +171,7 @@ static struct host *host_make(const struct mem *mem)
 
     if (host == NULL) return NULL;
     host->mem = mem;
+    host->references = 2;
     host->timer_fd = -1;
     host->wake_fd = -1;
     host->armed_us = UINT64_MAX;
@@ -172,7 +179,8 @@ static struct host *host_make(const struct mem *mem)
     host->batch.bytes = mem_resize(mem, NULL, 0, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
     host->send_bytes = mem_resize(mem, NULL, 0, UDP_SEND_BYTES);
     if (host->batch.bytes == NULL || host->send_bytes == NULL) {
-        free_memory(host);
+        free_buffers(host);
+        free_shell(host);
         return NULL;
     }
     return host;
@@ -220,6 +228,7 @@ static void host_close(void *context)
     struct host *host = context;
     uv_thread_t thread;
 
+    __atomic_store_n(&host->is_closed, true, __ATOMIC_RELEASE);
     /* The closes of the connections. A full socket loses them, and the peers' idle timers do the
      * rest. */
     if (host->node != NULL && !node_is_closed(host->node)) turn_send(host, clock_now_us());
@@ -227,7 +236,7 @@ static void host_close(void *context)
     ports_close(&host->ports);
     resolve_close(&host->resolve);
     close_watches(host);
-    close_descriptors(host);
+    (void)close(host->timer_fd);
     /* getaddrinfo cannot be interrupted, and with a dead name server it takes many seconds. Closing
      * does not wait: a thread of its own stays with the loop until the system has given up. */
     if (host->resolve.lookups > 0 && uv_thread_create(&thread, finish, host) == 0) {
@@ -235,6 +244,11 @@ static void host_close(void *context)
         return;
     }
     finish(host);
+}
+
+static void host_release(void *context)
+{
+    let_go(context);
 }
 
 const struct node_driver host_driver = {
@@ -249,5 +263,6 @@ const struct node_driver host_driver = {
     .fd = host_fd,
     .wake = host_wake,
     .close = host_close,
+    .release = host_release,
     .name = "host",
 };

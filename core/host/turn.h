@@ -12,6 +12,8 @@ struct host {
     uv_loop_t loop;
     uv_poll_t timer, wake;
     int timer_fd, wake_fd;
+    int references;            /* of the shell: the loop's and the node's; atomic */
+    bool is_closed;            /* atomic: wake is called from any thread */
     bool timer_ready, wake_ready; /* seen by the loop, not read yet */
     bool is_woken;             /* wake was called: poll returns */
     bool is_polling;

@@ -37,10 +37,12 @@ static int op_open(const struct transport_env *env, struct transport **out)
 {
     struct loop *t = mem_alloc(env->mem, sizeof *t);
     *out = NULL;
-    if (t == NULL) return WEIR_E_MEMORY;
+    if (t == NULL)
+        return WEIR_E_MEMORY;
     transport_init(&t->base, &loop_transport, env);
     map_init(&t->table, env->mem, env->hash_key, table_key);
-    for (unsigned i = 0; i < LOOP_LISTS; i++) list_init(&t->lists[i]);
+    for (unsigned i = 0; i < LOOP_LISTS; i++)
+        list_init(&t->lists[i]);
     list_init(&t->answers);
     *out = &t->base;
     return 0;
@@ -54,7 +56,8 @@ static void op_close(struct transport *base)
     struct loop_answer *answer;
     for (unsigned i = 0; i < LOOP_LISTS; i++) {
         while ((c = list_first(&t->lists[i], struct loop_conn, link)) != NULL) {
-            if (c->conn.state == CONN_UP) metric_dec(base->env->metrics, METRIC_CONNECTIONS_OPEN);
+            if (c->conn.state == CONN_UP)
+                metric_dec(base->env->metrics, METRIC_CONNECTIONS_OPEN);
             loop_conn_destroy(c);
         }
     }
@@ -72,7 +75,8 @@ static uint64_t op_deadline(const struct transport *base)
 {
     const struct loop *t = loop_of(base);
     const struct loop_conn *c = list_first(&t->lists[LOOP_DIALLING], struct loop_conn, link);
-    if (c == NULL) return UINT64_MAX;
+    if (c == NULL)
+        return UINT64_MAX;
     uint64_t wait = base->env->limits->value[LIMIT_HANDSHAKE_TIME];
     return wait > UINT64_MAX - c->time_us ? UINT64_MAX : c->time_us + wait;
 }
@@ -82,7 +86,8 @@ static void op_on_deadline(struct transport *base, uint64_t now_us)
     struct loop *t = loop_of(base);
     while (op_deadline(base) <= now_us) {
         struct loop_conn *c = list_first(&t->lists[LOOP_DIALLING], struct loop_conn, link);
-        loop_conn_end(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL, 0, now_us);
+        loop_conn_end(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL, 0,
+                      now_us);
         loop_conn_drop(c);
     }
 }
@@ -92,7 +97,8 @@ static void turn_list(struct list *list)
     for (struct list *link = list->next; link != list;) {
         struct loop_conn *c = list_entry(link, struct loop_conn, link);
         link = link->next;
-        if (c->conn.state != CONN_UP) continue;
+        if (c->conn.state != CONN_UP)
+            continue;
         streams_on_turn(&c->conn);
         loop_conn_place(c);
     }
@@ -111,10 +117,12 @@ static int op_dial(struct transport *base, const struct transport_dial *dial, ui
 {
     (void)now_us;
     *out = NULL;
-    if (dial->remote.family != ENDPOINT_MEMORY) return WEIR_E_UNREACHABLE;
+    if (dial->remote.family != ENDPOINT_MEMORY)
+        return WEIR_E_UNREACHABLE;
     uint64_t remote = endpoint_memory_number(&dial->remote);
     struct loop_conn *c = loop_conn_make(loop_of(base), CONN_DIALLER, remote, dial->socket);
-    if (c == NULL) return WEIR_E_MEMORY;
+    if (c == NULL)
+        return WEIR_E_MEMORY;
     c->peer = dial->expected;
     c->flags |= LOOP_OPEN;
     loop_conn_place(c);
@@ -128,7 +136,8 @@ static void op_conn_close(struct transport_conn *conn, uint32_t reason, const ch
 {
     struct loop_conn *c = conn_of(conn);
     bool was_connecting = conn->state == CONN_CONNECTING;
-    if (conn->state >= CONN_CLOSING) return;
+    if (conn->state >= CONN_CLOSING)
+        return;
     loop_conn_end(c, CONN_END_LOCAL, 0, reason, text, text_len, now_us);
     if ((c->flags & LOOP_OPEN) != 0) {
         c->flags &= (uint16_t)~LOOP_OPEN;
@@ -138,8 +147,9 @@ static void op_conn_close(struct transport_conn *conn, uint32_t reason, const ch
     if (was_connecting) {
         c->flags |= LOOP_WAITS;
     } else {
-        if ((c->flags & LOOP_ACCEPT) != 0) c->flags |= LOOP_REFUSES;
-        c->flags &= (uint16_t)~(LOOP_ACCEPT | LOOP_READY);
+        if ((c->flags & LOOP_ACCEPT) != 0)
+            c->flags |= LOOP_REFUSES;
+        c->flags &= (uint16_t) ~(LOOP_ACCEPT | LOOP_READY);
         c->flags |= LOOP_END;
     }
     loop_conn_place(c);
@@ -185,15 +195,22 @@ static uint64_t rtt_of(const struct loop_conn *c)
 static void op_stream_changed(struct stream *s, unsigned what, uint64_t now_us)
 {
     struct loop_conn *c = conn_of(s->conn);
-    if (c->conn.state != CONN_UP) return;
+    if (c->conn.state != CONN_UP)
+        return;
     if ((what & STREAM_CONSUMED) != 0) {
         /* Without a time it is a stream that goes: it gets no credit any more. */
-        if (now_us != 0) streams_update_credit(s, rtt_of(c), now_us);
+        if (now_us != 0)
+            streams_update_credit(s, rtt_of(c), now_us);
         /* A world has room for very many streams because those without bytes hold no buffer. */
         if (s->in.ring.base == s->in.contiguous && s->in.gaps_above.count == 0)
             ring_release(&s->in.ring, s->conn->transport->env->mem, &s->conn->streams->budget);
     }
     loop_conn_place(c);
+}
+
+static int op_conn_streams(struct transport_conn *conn)
+{
+    return loop_conn_streams(conn_of(conn));
 }
 
 static void op_conn_info(const struct transport_conn *conn, struct conn_info *out)
@@ -221,7 +238,8 @@ static const struct peer_id *op_conn_peer(const struct transport_conn *conn)
 static const char *op_conn_network(const struct transport_conn *conn)
 {
     const struct loop_conn *c = conn_of(conn);
-    if ((c->flags & LOOP_KNOWN) == 0) return "";
+    if ((c->flags & LOOP_KNOWN) == 0)
+        return "";
     return c->facts != NULL ? c->facts->network : conn->transport->env->network;
 }
 
@@ -236,6 +254,7 @@ const struct transport_ops loop_transport = {
     .dial = op_dial,
     .conn_close = op_conn_close,
     .conn_free = op_conn_free,
+    .conn_streams = op_conn_streams,
     .conn_hold = op_conn_hold,
     .conn_flush = op_conn_flush,
     .stream_changed = op_stream_changed,

@@ -11,7 +11,7 @@
 
 enum {
     TABLE_KEY_BYTES = 12,
-    TRIM_STREAMS_MAX = 8       /**< with more streams, looking at all of them costs more than it saves */
+    TRIM_STREAMS_MAX = 8 /**< with more streams, looking at all of them costs more than it saves */
 };
 _Static_assert(offsetof(struct loop_conn, number) == offsetof(struct loop_conn, remote) + 8,
                "the table's key is contiguous");
@@ -103,10 +103,12 @@ void loop_conn_place(struct loop_conn *c)
     } else if (c->conn.state == CONN_UP && st != NULL && !list_is_empty(&st->touched)) {
         list = LOOP_ACTIVE;
     }
-    if (c->list == list) return;
+    if (c->list == list)
+        return;
     move(c, list);
     /* A lane without bytes needs no buffer while nothing happens. */
-    if (list == LOOP_RESTING && st != NULL && st->count <= TRIM_STREAMS_MAX) streams_trim(&c->conn);
+    if (list == LOOP_RESTING && st != NULL && st->count <= TRIM_STREAMS_MAX)
+        streams_trim(&c->conn);
 }
 
 /* Keep what the peer says of itself only where it differs from what we say. */
@@ -117,7 +119,8 @@ static int keep_facts(struct loop_conn *c, const struct message_hello *hello)
     streams_own_grants(env->limits, &own);
     if (memcmp(&own, &hello->grants, sizeof own) == 0 && strcmp(env->network, hello->network) == 0)
         return 0;
-    if (!budget_charge(env->budget, sizeof *c->facts, NULL)) return WEIR_E_MEMORY;
+    if (!budget_charge(env->budget, sizeof *c->facts, NULL))
+        return WEIR_E_MEMORY;
     c->facts = mem_alloc(env->mem, sizeof *c->facts);
     if (c->facts == NULL) {
         budget_refund(env->budget, sizeof *c->facts);
@@ -131,7 +134,8 @@ static int keep_facts(struct loop_conn *c, const struct message_hello *hello)
 int loop_conn_streams(struct loop_conn *c)
 {
     struct streams_grants own;
-    if (c->conn.streams != NULL) return 0;
+    if (c->conn.streams != NULL)
+        return 0;
     streams_own_grants(env_of(c)->limits, &own);
     return streams_open(&c->conn, &own, c->facts != NULL ? &c->facts->grants : &own);
 }
@@ -140,8 +144,8 @@ int loop_conn_up(struct loop_conn *c, const struct message_hello *hello)
 {
     struct metrics *metrics = env_of(c)->metrics;
     int error = keep_facts(c, hello);
-    if (error == 0) error = loop_conn_streams(c);
-    if (error != 0) return error;
+    if (error != 0)
+        return error;
     c->peer = hello->peer;
     c->flags |= LOOP_KNOWN;
     c->conn.state = CONN_UP;
@@ -163,7 +167,8 @@ void loop_conn_end(struct loop_conn *c, enum conn_end_by by, int error, uint32_t
         [CONN_END_HANDSHAKE] = METRIC_CONNECTIONS_CLOSED_LOCAL,
     };
     struct metrics *metrics = env_of(c)->metrics;
-    if (c->conn.state >= CONN_CLOSING) return;
+    if (c->conn.state >= CONN_CLOSING)
+        return;
     if (c->conn.state == CONN_UP) {
         metric_dec(metrics, METRIC_CONNECTIONS_OPEN);
     } else {
@@ -178,11 +183,13 @@ void loop_conn_end(struct loop_conn *c, enum conn_end_by by, int error, uint32_t
 void loop_conn_fail(struct loop_conn *c, enum conn_end_by by, int error, uint32_t reason,
                     const char *text, uint64_t now_us)
 {
-    if (error == WEIR_E_PROTOCOL) metric_inc(env_of(c)->metrics, METRIC_PROTOCOL_VIOLATIONS);
+    if (error == WEIR_E_PROTOCOL)
+        metric_inc(env_of(c)->metrics, METRIC_PROTOCOL_VIOLATIONS);
     log_write(env_of(c)->log, now_us, LOG_DEBUG, "closing a connection in memory: %s", text);
     loop_conn_end(c, by, error, reason, text, strlen(text), now_us);
-    if ((c->flags & LOOP_ACCEPT) != 0) c->flags |= LOOP_REFUSES;
-    c->flags &= (uint16_t)~(LOOP_OPEN | LOOP_ACCEPT | LOOP_READY);
+    if ((c->flags & LOOP_ACCEPT) != 0)
+        c->flags |= LOOP_REFUSES;
+    c->flags &= (uint16_t) ~(LOOP_OPEN | LOOP_ACCEPT | LOOP_READY);
     if (c->remote_number == 0) {
         loop_conn_drop(c);
         return;

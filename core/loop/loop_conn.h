@@ -7,24 +7,24 @@
 
 /** Where a connection stands. It is in exactly one list at any time. */
 enum loop_list {
-    LOOP_SENDING,              /**< next_datagram has something to write for it */
-    LOOP_DIALLING,             /**< waits for the answer to OPEN, oldest first */
-    LOOP_ACTIVE,               /**< holds written bytes that the next turn may let go */
-    LOOP_RESTING,              /**< nothing to do */
-    LOOP_ENDED,                /**< not in the table any more: waits for node's conn_free */
+    LOOP_SENDING,  /**< next_datagram has something to write for it */
+    LOOP_DIALLING, /**< waits for the answer to OPEN, oldest first */
+    LOOP_ACTIVE,   /**< holds written bytes that the next turn may let go */
+    LOOP_RESTING,  /**< nothing to do */
+    LOOP_ENDED,    /**< not in the table any more: waits for node's conn_free */
     LOOP_LISTS
 };
 enum loop_flag {
-    LOOP_OPEN = 1,             /**< OPEN is to be sent */
-    LOOP_ACCEPT = 2,           /**< ACCEPT is */
-    LOOP_READY = 4,            /**< READY is */
-    LOOP_END = 8,              /**< CLOSE is, and that is the end of the record */
-    LOOP_REFUSES = 16,         /**< it is REFUSE instead, since ACCEPT never left */
-    LOOP_WAITS = 32,           /**< closed while dialling: the answer's sender is to be told */
-    LOOP_FREED = 64,           /**< node is done with it */
-    LOOP_LISTED = 128,         /**< in the table */
-    LOOP_KNOWN = 256,          /**< peer is who it is, not whom we expect */
-    LOOP_HAS_RTT = 512         /**< time_us is the round trip */
+    LOOP_OPEN = 1,     /**< OPEN is to be sent */
+    LOOP_ACCEPT = 2,   /**< ACCEPT is */
+    LOOP_READY = 4,    /**< READY is */
+    LOOP_END = 8,      /**< CLOSE is, and that is the end of the record */
+    LOOP_REFUSES = 16, /**< it is REFUSE instead, since ACCEPT never left */
+    LOOP_WAITS = 32,   /**< closed while dialling: the answer's sender is to be told */
+    LOOP_FREED = 64,   /**< node is done with it */
+    LOOP_LISTED = 128, /**< in the table */
+    LOOP_KNOWN = 256,  /**< peer is who it is, not whom we expect */
+    LOOP_HAS_RTT = 512 /**< time_us is the round trip */
 };
 
 /** What a peer grants and is called, when that is not what we grant and are called ourselves: the
@@ -37,17 +37,17 @@ struct loop_facts {
 /** A connection. Small, because a world has very many. */
 struct loop_conn {
     struct transport_conn conn; /**< first */
-    uint64_t remote;           /**< the peer's memory endpoint; with number the key in the table */
-    uint32_t number;           /**< ours: what the peer writes into `to` */
-    uint32_t remote_number;    /**< the peer's; 0: not known yet */
+    uint64_t remote;            /**< the peer's memory endpoint; with number the key in the table */
+    uint32_t number;            /**< ours: what the peer writes into `to` */
+    uint32_t remote_number;     /**< the peer's; 0: not known yet */
     uint32_t socket;
-    uint16_t flags;            /**< enum loop_flag */
-    uint8_t list;              /**< enum loop_list */
+    uint16_t flags; /**< enum loop_flag */
+    uint8_t list;   /**< enum loop_list */
     struct list link;
-    struct loop_facts *facts;  /**< NULL: as our own */
-    uint64_t time_us;          /**< of OPEN or ACCEPT; once that is answered, the round trip */
+    struct loop_facts *facts; /**< NULL: as our own */
+    uint64_t time_us;         /**< of OPEN or ACCEPT; once answered, the round trip */
     uint64_t bytes_sent, bytes_received;
-    struct peer_id peer;       /**< until known: whom we expect (len 0: anyone) */
+    struct peer_id peer; /**< until known: whom we expect (len 0: anyone) */
 };
 _Static_assert(sizeof(struct loop_conn) <= 192, "a world has very many of them");
 
@@ -56,7 +56,7 @@ struct loop_answer {
     struct list link;
     uint64_t remote;
     uint32_t to, from, socket, code;
-    uint8_t type;              /**< MESSAGE_REFUSE or MESSAGE_CLOSE */
+    uint8_t type; /**< MESSAGE_REFUSE or MESSAGE_CLOSE */
 };
 /** More answers than this at a time are not given: they cost more than they help. */
 enum { LOOP_ANSWERS_MAX = 16 };
@@ -65,14 +65,14 @@ enum { LOOP_ANSWERS_MAX = 16 };
 enum { LOOP_DATAGRAM_MAX = 16384 };
 
 struct loop {
-    struct transport base;     /**< first */
-    struct map table;          /**< connections by remote and number */
+    struct transport base; /**< first */
+    struct map table;      /**< connections by remote and number */
     struct list lists[LOOP_LISTS];
     struct list answers;
     uint32_t answers_count, number_last;
 };
 
-/** A connection in the table, charged to the node. @return NULL when there is no memory or budget */
+/** A connection in the table, charged to the node. @return NULL without memory or budget */
 struct loop_conn *loop_conn_make(struct loop *t, enum conn_role role, uint64_t remote,
                                  uint32_t socket);
 /** Forget one that node has never heard of. */

@@ -17,9 +17,11 @@ static bool read_network(struct reader *r, char out[MESSAGE_NETWORK_MAX + 1])
     uint8_t len = reader_u8(r);
     const uint8_t *bytes = reader_bytes(r, len);
     memset(out, 0, MESSAGE_NETWORK_MAX + 1);
-    if (bytes == NULL || len > MESSAGE_NETWORK_MAX) return false;
+    if (bytes == NULL || len > MESSAGE_NETWORK_MAX)
+        return false;
     for (uint8_t i = 0; i < len; i++) {
-        if (bytes[i] < ' ' || bytes[i] == 0x7f) return false;
+        if (bytes[i] < ' ' || bytes[i] == 0x7f)
+            return false;
     }
     memcpy(out, bytes, len);
     return true;
@@ -30,8 +32,10 @@ static bool read_hello(struct reader *r, struct message_hello *out)
     struct streams_grants *g = &out->grants;
     uint8_t len = reader_u8(r);
     const uint8_t *bytes = reader_bytes(r, len);
-    if (bytes == NULL || peer_id_from_bytes(&out->peer, bytes, len) != 0) return false;
-    if (!read_network(r, out->network)) return false;
+    if (bytes == NULL || peer_id_from_bytes(&out->peer, bytes, len) != 0)
+        return false;
+    if (!read_network(r, out->network))
+        return false;
     g->connection_bytes = reader_varint(r);
     g->bidi_local_bytes = reader_varint(r);
     g->bidi_remote_bytes = reader_varint(r);
@@ -55,7 +59,8 @@ static bool read_data(struct reader *r, struct message *out)
     out->offset = reader_varint(r);
     uint64_t len = reader_varint(r);
     out->bytes = reader_bytes(r, len);
-    if (r->failed || len > VARINT_MAX - out->offset) return false;
+    if (r->failed || len > VARINT_MAX - out->offset)
+        return false;
     out->len = (size_t)len;
     return true;
 }
@@ -66,14 +71,21 @@ bool loop_message_read(struct reader *r, struct message *out)
     out->type = reader_u8(r);
     switch (out->type) {
     case MESSAGE_OPEN:
-    case MESSAGE_ACCEPT: return read_hello(r, &out->hello);
+    case MESSAGE_ACCEPT:
+        return read_hello(r, &out->hello);
     case MESSAGE_REFUSE:
-    case MESSAGE_CLOSE: return read_end(r, out);
-    case MESSAGE_READY: return !r->failed;
+    case MESSAGE_CLOSE:
+        return read_end(r, out);
+    case MESSAGE_READY:
+        return !r->failed;
     case MESSAGE_DATA:
-    case MESSAGE_DATA_END: return read_data(r, out);
-    case MESSAGE_STREAM_CREDIT: out->stream = reader_varint(r); /* fall through */
-    case MESSAGE_CONNECTION_CREDIT: out->limit = reader_varint(r); return !r->failed;
+    case MESSAGE_DATA_END:
+        return read_data(r, out);
+    case MESSAGE_STREAM_CREDIT:
+        out->stream = reader_varint(r); /* fall through */
+    case MESSAGE_CONNECTION_CREDIT:
+        out->limit = reader_varint(r);
+        return !r->failed;
     case MESSAGE_COUNT_BIDI:
     case MESSAGE_COUNT_UNI:
         out->limit = reader_varint(r);
@@ -82,9 +94,11 @@ bool loop_message_read(struct reader *r, struct message *out)
     case MESSAGE_STOP:
         out->stream = reader_varint(r);
         out->code = reader_u32(r);
-        if (out->type == MESSAGE_RESET) out->limit = reader_varint(r);
+        if (out->type == MESSAGE_RESET)
+            out->limit = reader_varint(r);
         return !r->failed;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -96,7 +110,8 @@ void loop_message_write_header(struct writer *w, uint32_t to, uint32_t from)
     WEIR_ASSERT(!w->full);
 }
 
-void loop_message_write_hello(struct writer *w, enum message_type type, const struct message_hello *hello)
+void loop_message_write_hello(struct writer *w, enum message_type type,
+                              const struct message_hello *hello)
 {
     const struct streams_grants *g = &hello->grants;
     size_t network_len = strlen(hello->network);
@@ -115,8 +130,8 @@ void loop_message_write_hello(struct writer *w, enum message_type type, const st
     WEIR_ASSERT(!w->full);
 }
 
-void loop_message_write_end(struct writer *w, enum message_type type, uint32_t code, const char *text,
-                       size_t len)
+void loop_message_write_end(struct writer *w, enum message_type type, uint32_t code,
+                            const char *text, size_t len)
 {
     WEIR_ASSERT(len <= MESSAGE_TEXT_MAX);
     writer_u8(w, (uint8_t)type);
@@ -126,11 +141,14 @@ void loop_message_write_end(struct writer *w, enum message_type type, uint32_t c
     WEIR_ASSERT(!w->full);
 }
 
-void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t stream, uint64_t limit)
+void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t stream,
+                              uint64_t limit)
 {
     writer_u8(w, (uint8_t)type);
-    if (type == MESSAGE_STREAM_CREDIT) writer_varint(w, stream);
-    if (type != MESSAGE_READY) writer_varint(w, limit);
+    if (type == MESSAGE_STREAM_CREDIT)
+        writer_varint(w, stream);
+    if (type != MESSAGE_READY)
+        writer_varint(w, limit);
     WEIR_ASSERT(!w->full);
 }
 
@@ -151,7 +169,8 @@ void loop_message_write_stop(struct writer *w, uint64_t stream, uint32_t code)
     WEIR_ASSERT(!w->full);
 }
 
-void loop_message_write_data(struct writer *w, uint64_t stream, uint64_t offset, uint64_t len, bool end)
+void loop_message_write_data(struct writer *w, uint64_t stream, uint64_t offset, uint64_t len,
+                             bool end)
 {
     writer_u8(w, end ? MESSAGE_DATA_END : MESSAGE_DATA);
     writer_varint(w, stream);

@@ -29,19 +29,19 @@ enum {
 #define MESSAGE_COUNT_MAX (UINT64_C(1) << 60) /* RFC 9000 4.6: no more streams can have an id */
 
 enum message_type {
-    MESSAGE_OPEN = 1,          /**< hello: who dials, of which network, what it grants */
-    MESSAGE_ACCEPT,            /**< hello: the answer; the connection is up */
-    MESSAGE_REFUSE,            /**< code (4 bytes), text: the answer instead of ACCEPT */
-    MESSAGE_READY,             /**< the dialler has the ACCEPT: lets the other side see the round trip */
-    MESSAGE_DATA,              /**< stream, offset, length, bytes */
-    MESSAGE_DATA_END,          /**< the same, and the lane ends behind them */
+    MESSAGE_OPEN = 1, /**< hello: who dials, of which network, what it grants */
+    MESSAGE_ACCEPT,   /**< hello: the answer; the connection is up */
+    MESSAGE_REFUSE,   /**< code (4 bytes), text: the answer instead of ACCEPT */
+    MESSAGE_READY,    /**< the dialler has the ACCEPT: lets the other side see the round trip */
+    MESSAGE_DATA,     /**< stream, offset, length, bytes */
+    MESSAGE_DATA_END, /**< the same, and the lane ends behind them */
     MESSAGE_STREAM_CREDIT,     /**< stream, limit */
     MESSAGE_CONNECTION_CREDIT, /**< limit */
     MESSAGE_COUNT_BIDI,        /**< limit: streams that the receiver may open in all */
     MESSAGE_COUNT_UNI,
-    MESSAGE_RESET,             /**< stream, code (4 bytes), final size */
-    MESSAGE_STOP,              /**< stream, code (4 bytes) */
-    MESSAGE_CLOSE,             /**< code (4 bytes), text: last; nothing answers it */
+    MESSAGE_RESET, /**< stream, code (4 bytes), final size */
+    MESSAGE_STOP,  /**< stream, code (4 bytes) */
+    MESSAGE_CLOSE, /**< code (4 bytes), text: last; nothing answers it */
     MESSAGE_TYPES
 };
 
@@ -55,10 +55,10 @@ struct message_hello {
     struct streams_grants grants;
 };
 struct message {
-    uint8_t type;              /**< enum message_type */
+    uint8_t type; /**< enum message_type */
     uint32_t code;
     uint64_t stream, offset, limit;
-    const uint8_t *bytes;      /**< inside the datagram: data, or the text of an end */
+    const uint8_t *bytes; /**< inside the datagram: data, or the text of an end */
     size_t len;
     struct message_hello hello;
 };
@@ -71,13 +71,17 @@ bool loop_message_read(struct reader *r, struct message *out);
 
 /* Writers assume that there is room: see the sizes above (asserted). */
 void loop_message_write_header(struct writer *w, uint32_t to, uint32_t from);
-void loop_message_write_hello(struct writer *w, enum message_type type, const struct message_hello *hello);
-void loop_message_write_end(struct writer *w, enum message_type type, uint32_t code, const char *text,
-                       size_t len);
+void loop_message_write_hello(struct writer *w, enum message_type type,
+                              const struct message_hello *hello);
+void loop_message_write_end(struct writer *w, enum message_type type, uint32_t code,
+                            const char *text, size_t len);
 /** READY, and the credits; what a type has no use for is not looked at. */
-void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t stream, uint64_t limit);
-void loop_message_write_reset(struct writer *w, uint64_t stream, uint32_t code, uint64_t final_size);
+void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t stream,
+                              uint64_t limit);
+void loop_message_write_reset(struct writer *w, uint64_t stream, uint32_t code,
+                              uint64_t final_size);
 void loop_message_write_stop(struct writer *w, uint64_t stream, uint32_t code);
 /** The head of DATA; the caller writes len bytes behind it. */
-void loop_message_write_data(struct writer *w, uint64_t stream, uint64_t offset, uint64_t len, bool end);
+void loop_message_write_data(struct writer *w, uint64_t stream, uint64_t offset, uint64_t len,
+                             bool end);
 #endif

@@ -21,9 +21,11 @@ static void answer(struct loop *t, const struct datagram_in *in, const struct me
                    enum message_type type, uint32_t code)
 {
     const struct mem *mem = t->base.env->mem;
-    if (t->answers_count >= LOOP_ANSWERS_MAX || head->from == 0) return;
+    if (t->answers_count >= LOOP_ANSWERS_MAX || head->from == 0)
+        return;
     struct loop_answer *a = mem_alloc(mem, sizeof *a);
-    if (a == NULL) return;
+    if (a == NULL)
+        return;
     a->remote = endpoint_memory_number(&in->remote);
     a->socket = in->socket;
     a->to = head->from;
@@ -51,10 +53,14 @@ static void fail(struct loop_conn *c, enum fault fault, uint64_t now_us)
 static enum fault fault_of(int receive_result)
 {
     switch (receive_result) {
-    case RECEIVE_OK: return FAULT_NONE;
-    case RECEIVE_FLOW_ERROR: return FAULT_FLOW;
-    case RECEIVE_SIZE_ERROR: return FAULT_FINAL_SIZE;
-    default: return FAULT_MEMORY;
+    case RECEIVE_OK:
+        return FAULT_NONE;
+    case RECEIVE_FLOW_ERROR:
+        return FAULT_FLOW;
+    case RECEIVE_SIZE_ERROR:
+        return FAULT_FINAL_SIZE;
+    default:
+        return FAULT_MEMORY;
     }
 }
 
@@ -63,19 +69,30 @@ static enum fault on_stream(struct loop_conn *c, const struct message *m, uint64
     bool for_receive = m->type != MESSAGE_STREAM_CREDIT && m->type != MESSAGE_STOP;
     struct stream *s;
     switch (streams_on_frame(&c->conn, m->stream, for_receive, now_us, &s)) {
-    case STREAMS_FOUND: break;
-    case STREAMS_GONE: return FAULT_NONE;
-    case STREAMS_LIMIT_ERROR: return FAULT_STREAM_LIMIT;
-    case STREAMS_NO_MEMORY: return FAULT_MEMORY;
-    default: return FAULT_STREAM_STATE;
+    case STREAMS_FOUND:
+        break;
+    case STREAMS_GONE:
+        return FAULT_NONE;
+    case STREAMS_LIMIT_ERROR:
+        return FAULT_STREAM_LIMIT;
+    case STREAMS_NO_MEMORY:
+        return FAULT_MEMORY;
+    default:
+        return FAULT_STREAM_STATE;
     }
     switch (m->type) {
     case MESSAGE_DATA:
     case MESSAGE_DATA_END:
-        return fault_of(streams_on_data(s, m->offset, m->bytes, m->len, m->type == MESSAGE_DATA_END));
-    case MESSAGE_RESET: return fault_of(streams_on_reset(s, m->code, m->limit));
-    case MESSAGE_STOP: streams_on_stop(s, m->code, now_us); return FAULT_NONE;
-    default: streams_on_stream_credit(s, m->limit, now_us); return FAULT_NONE;
+        return fault_of(
+            streams_on_data(s, m->offset, m->bytes, m->len, m->type == MESSAGE_DATA_END));
+    case MESSAGE_RESET:
+        return fault_of(streams_on_reset(s, m->code, m->limit));
+    case MESSAGE_STOP:
+        streams_on_stop(s, m->code, now_us);
+        return FAULT_NONE;
+    default:
+        streams_on_stream_credit(s, m->limit, now_us);
+        return FAULT_NONE;
     }
 }
 
@@ -94,16 +111,27 @@ static enum fault on_up(struct loop_conn *c, const struct message *m, uint64_t n
     switch (m->type) {
     case MESSAGE_OPEN:
     case MESSAGE_ACCEPT:
-    case MESSAGE_REFUSE: return FAULT_VIOLATION;
-    case MESSAGE_READY: return on_ready(c, now_us);
-    default: break;
+    case MESSAGE_REFUSE:
+        return FAULT_VIOLATION;
+    case MESSAGE_READY:
+        return on_ready(c, now_us);
+    default:
+        break;
     }
-    if (loop_conn_streams(c) != 0) return FAULT_MEMORY;
+    if (loop_conn_streams(c) != 0)
+        return FAULT_MEMORY;
     switch (m->type) {
-    case MESSAGE_CONNECTION_CREDIT: streams_on_connection_credit(&c->conn, m->limit, now_us); break;
-    case MESSAGE_COUNT_BIDI: streams_on_count_credit(&c->conn, false, m->limit); break;
-    case MESSAGE_COUNT_UNI: streams_on_count_credit(&c->conn, true, m->limit); break;
-    default: return on_stream(c, m, now_us);
+    case MESSAGE_CONNECTION_CREDIT:
+        streams_on_connection_credit(&c->conn, m->limit, now_us);
+        break;
+    case MESSAGE_COUNT_BIDI:
+        streams_on_count_credit(&c->conn, false, m->limit);
+        break;
+    case MESSAGE_COUNT_UNI:
+        streams_on_count_credit(&c->conn, true, m->limit);
+        break;
+    default:
+        return on_stream(c, m, now_us);
     }
     return FAULT_NONE;
 }
@@ -117,7 +145,8 @@ static void on_end(struct loop_conn *c, const struct message *m, uint64_t now_us
     bool is_refusal = m->type == MESSAGE_REFUSE || m->code == WEIR_REASON_REFUSED ||
                       m->code == WEIR_REASON_NETWORK || m->code == WEIR_REASON_FULL;
     loop_conn_end(c, is_reset ? CONN_END_RESET : CONN_END_REMOTE,
-                  is_refusal ? WEIR_E_REFUSED : WEIR_E_PEER_CLOSED, m->code, m->bytes, m->len, now_us);
+                  is_refusal ? WEIR_E_REFUSED : WEIR_E_PEER_CLOSED, m->code, m->bytes, m->len,
+                  now_us);
     loop_conn_drop(c);
 }
 
@@ -158,15 +187,16 @@ static struct loop_conn *on_open(struct loop *t, const struct datagram_in *in,
         metric_inc(env->metrics, METRIC_HANDSHAKES_FAILED);
         return NULL;
     }
-    struct loop_conn *c = loop_conn_make(t, CONN_LISTENER, endpoint_memory_number(&in->remote),
-                                         in->socket);
+    struct loop_conn *c =
+        loop_conn_make(t, CONN_LISTENER, endpoint_memory_number(&in->remote), in->socket);
     if (c != NULL && loop_conn_up(c, &m->hello) == 0) {
         c->remote_number = head->from;
         c->flags |= LOOP_ACCEPT;
         loop_conn_place(c);
         return c;
     }
-    if (c != NULL) loop_conn_discard(c);
+    if (c != NULL)
+        loop_conn_discard(c);
     answer(t, in, head, MESSAGE_REFUSE, WEIR_REASON_OVERLOAD);
     metric_inc(env->metrics, METRIC_HANDSHAKES_FAILED);
     return NULL;
@@ -183,15 +213,19 @@ static bool on_message(struct loop_conn *c, const struct message_header *head,
         on_end(c, m, now_us);
         return false;
     }
-    if (c->conn.state >= CONN_CLOSING && !waits) return false; /* our own end is about to leave */
+    if (c->conn.state >= CONN_CLOSING && !waits)
+        return false; /* our own end is about to leave */
     if (waits) {
         c->remote_number = head->from;
-        if (m->type == MESSAGE_ACCEPT) on_accept(c, m, now_us);
-        else fail(c, FAULT_VIOLATION, now_us);
+        if (m->type == MESSAGE_ACCEPT)
+            on_accept(c, m, now_us);
+        else
+            fail(c, FAULT_VIOLATION, now_us);
         return c->conn.state == CONN_UP;
     }
     enum fault fault = on_up(c, m, now_us);
-    if (fault == FAULT_NONE) return true;
+    if (fault == FAULT_NONE)
+        return true;
     fail(c, fault, now_us);
     return false;
 }
@@ -202,16 +236,19 @@ static void on_messages(struct loop_conn *c, const struct message_header *head, 
     struct message m;
     while (reader_left(r) > 0) {
         if (!loop_message_read(r, &m)) {
-            if (c->conn.state < CONN_CLOSING) fail(c, FAULT_ENCODING, now_us);
+            if (c->conn.state < CONN_CLOSING)
+                fail(c, FAULT_ENCODING, now_us);
             return;
         }
-        if (!on_message(c, head, &m, now_us)) return;
+        if (!on_message(c, head, &m, now_us))
+            return;
     }
     /* Credit may have become due, or a stop has to be answered. */
     loop_conn_place(c);
 }
 
-static struct loop_conn *find(const struct loop *t, uint64_t remote, const struct message_header *head)
+static struct loop_conn *find(const struct loop *t, uint64_t remote,
+                              const struct message_header *head)
 {
     uint8_t key[12];
     memcpy(key, &remote, 8);
@@ -221,8 +258,8 @@ static struct loop_conn *find(const struct loop *t, uint64_t remote, const struc
     return is_other ? NULL : c;
 }
 
-static void on_datagram(struct loop *t, const struct datagram_in *in, const uint8_t *data, size_t len,
-                        uint64_t now_us)
+static void on_datagram(struct loop *t, const struct datagram_in *in, const uint8_t *data,
+                        size_t len, uint64_t now_us)
 {
     struct metrics *metrics = t->base.env->metrics;
     struct reader r = reader_of(data, len);
@@ -240,12 +277,14 @@ static void on_datagram(struct loop *t, const struct datagram_in *in, const uint
     bool is_end = first.type == MESSAGE_CLOSE || first.type == MESSAGE_REFUSE;
     if (c == NULL && head.to == 0 && is_whole && first.type == MESSAGE_OPEN && head.from != 0) {
         c = on_open(t, in, &head, &first);
-        if (c == NULL) return;
+        if (c == NULL)
+            return;
         r = look;
     } else if (c == NULL) {
         metric_inc(metrics, METRIC_DROPPED_UNKNOWN);
         /* An end is never answered, or two transports could do so for ever. */
-        if (is_whole && !is_end) answer(t, in, &head, MESSAGE_CLOSE, WEIR_REASON_STATELESS_RESET);
+        if (is_whole && !is_end)
+            answer(t, in, &head, MESSAGE_CLOSE, WEIR_REASON_STATELESS_RESET);
         return;
     } else if (head.from == 0 && !is_end) {
         metric_inc(metrics, METRIC_DROPPED_MALFORMED);

@@ -33,7 +33,11 @@ struct node_driver {
     void (*flush)(void *context);
     int (*fd)(void *context);       /**< WEIR_E_STATE in a world */
     int (*wake)(void *context);     /**< from any thread */
-    void (*close)(void *context);   /**< free the driver's part; the node is freed by the caller afterwards */
+    /** Give everything back. The context stays valid for wake and release alone: a wake from another thread may be
+     *  under way. */
+    void (*close)(void *context);
+    /** The last call: nobody may wake any more. */
+    void (*release)(void *context);
     const char *name;               /**< "host" or "world": for messages only */
 };
 

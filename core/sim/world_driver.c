@@ -241,6 +241,12 @@ void world_leave(struct world_node *n)
     heap_remove(&n->world->agenda, &n->deadline.heap);
 }
 
+/* The world frees its nodes itself. */
+static void driver_release(void *context)
+{
+    (void)context;
+}
+
 static void driver_close(void *context)
 {
     world_leave(context);
@@ -258,6 +264,7 @@ const struct node_driver world_driver = {
     .fd = driver_fd,
     .wake = driver_wake,
     .close = driver_close,
+    .release = driver_release,
     .name = "world",
 };
 

@@ -144,6 +144,12 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
 
 struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency, int *error)
 {
+    /* A transport may put the table off until there is a stream: most links of a large world have none. */
+    if (c->streams == NULL && c->state == CONN_UP && c->transport->ops->conn_streams != NULL &&
+        c->transport->ops->conn_streams(c) != 0) {
+        *error = WEIR_E_MEMORY;
+        return NULL;
+    }
     struct conn_streams *st = c->streams;
     unsigned type = one_way ? 1 : 0;
     if (st == NULL || c->state != CONN_UP) {

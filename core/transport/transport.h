@@ -117,6 +117,9 @@ struct transport_ops {
     /** Node is done with an ended connection: it must not be touched again. The transport may keep state of its own for
      *  the closing period. */
     void (*conn_free)(struct transport_conn *c);
+    /** Make conn->streams (streams_open) for the first stream. NULL: the transport makes them when the
+     *  connection comes up. @return 0 or WEIR_E_MEMORY */
+    int (*conn_streams)(struct transport_conn *c);
     /** A connection that is held gets keep-alives. */
     void (*conn_hold)(struct transport_conn *c, bool held, uint64_t now_us);
     /** Let go at once, MORE or not. */

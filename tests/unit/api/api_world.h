@@ -8,11 +8,11 @@
 struct api_world {
     weir_world *world;
     weir_node *a, *b;
-    uint64_t connection;       /* of a, dialled */
-    uint64_t stream;           /* of a, opened to b's "echo", one byte was written */
-    uint64_t remote_stream;    /* the same, of b */
+    uint64_t connection;    /* of a, dialled */
+    uint64_t stream;        /* of a, opened to b's "echo", one byte was written */
+    uint64_t remote_stream; /* the same, of b */
     weir_peer_id peer_a, peer_b;
-    uint64_t last_closed;      /* the reason of the last CONNECTION_CLOSED */
+    uint64_t last_closed; /* the reason of the last CONNECTION_CLOSED */
 };
 
 /* Run until nothing happens any more, or the time is reached, taking events. */
@@ -27,7 +27,8 @@ static inline void api_world_run(struct api_world *w, uint64_t span_us)
         assert_true(more >= 0);
         while ((count = weir_world_poll(w->world, 0, events, 16)) > 0) {
             for (int64_t i = 0; i < count; i++) {
-                if (events[i].kind == WEIR_EVENT_STREAM) w->remote_stream = events[i].object;
+                if (events[i].kind == WEIR_EVENT_STREAM)
+                    w->remote_stream = events[i].object;
                 if (events[i].kind == WEIR_EVENT_CONNECTION_CLOSED)
                     w->last_closed = events[i].amount;
             }

@@ -90,6 +90,7 @@ static void side_close(struct side *side)
 {
     if (side->host == NULL) return;
     host_driver.close(side->host);
+    host_driver.release(side->host);
     side->host = NULL;
     log_free(&side->node.log);
 }

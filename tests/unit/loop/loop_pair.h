@@ -20,17 +20,17 @@ struct side {
     struct transport_env env;
     struct transport *t;
     struct endpoint at;
-    struct transport_conn *conn;   /* the last one that node heard of */
+    struct transport_conn *conn;             /* the last one that node heard of */
     struct stream *opened[STREAMS_SEEN_MAX]; /* by the peer */
     unsigned up, ended, opened_count, over, room, resets, stops, writable;
     uint32_t reset_code, stop_code;
     struct conn_end end;
-    bool free_ended;               /* conn_free as soon as the end was seen */
+    bool free_ended; /* conn_free as soon as the end was seen */
 };
 struct pair {
     struct side a, b;
     uint64_t now_us;
-    unsigned crossed;              /* datagrams */
+    unsigned crossed; /* datagrams */
     uint8_t bytes[DATAGRAM_CAP];
 };
 
@@ -79,7 +79,8 @@ static inline void side_stream(struct side *s, struct stream *stream)
     stream->pending = 0;
     if ((facts & STREAM_PENDING_OPENED) != 0 && s->opened_count < STREAMS_SEEN_MAX)
         s->opened[s->opened_count++] = stream;
-    if ((facts & STREAM_PENDING_WRITABLE) != 0) s->writable++;
+    if ((facts & STREAM_PENDING_WRITABLE) != 0)
+        s->writable++;
     if ((facts & STREAM_PENDING_RESET) != 0) {
         s->resets++;
         s->reset_code = stream->in.reset_code;
@@ -103,13 +104,18 @@ static inline void side_look(struct side *s)
         unsigned facts = c->pending;
         c->pending = 0;
         s->conn = c;
-        if ((facts & CONN_PENDING_UP) != 0) s->up++;
-        if ((facts & CONN_PENDING_OPEN_ROOM) != 0) s->room++;
-        while ((stream = streams_next_dirty(c)) != NULL) side_stream(s, stream);
-        if ((facts & CONN_PENDING_ENDED) == 0) continue;
+        if ((facts & CONN_PENDING_UP) != 0)
+            s->up++;
+        if ((facts & CONN_PENDING_OPEN_ROOM) != 0)
+            s->room++;
+        while ((stream = streams_next_dirty(c)) != NULL)
+            side_stream(s, stream);
+        if ((facts & CONN_PENDING_ENDED) == 0)
+            continue;
         s->ended++;
         memset(&s->end, 0, sizeof s->end);
-        if (c->end != NULL) s->end = *c->end;
+        if (c->end != NULL)
+            s->end = *c->end;
         if (s->free_ended) {
             loop_transport.conn_free(c);
             s->conn = NULL;
@@ -142,16 +148,18 @@ static inline void pair_close(struct pair *p)
 static inline size_t pair_take(struct pair *p, struct side *from, struct datagram_out *out)
 {
     *out = (struct datagram_out){.data = p->bytes, .cap = sizeof p->bytes};
-    if (!loop_transport.next_datagram(from->t, out, p->now_us)) return 0;
+    if (!loop_transport.next_datagram(from->t, out, p->now_us))
+        return 0;
     assert_int_equal(out->len, out->segment);
     assert_true(out->len > 0 && out->len <= LOOP_DATAGRAM_MAX);
     return out->len;
 }
 
-static inline void pair_give(struct pair *p, const struct side *from, struct side *to, uint8_t *data,
-                             size_t len)
+static inline void pair_give(struct pair *p, const struct side *from, struct side *to,
+                             uint8_t *data, size_t len)
 {
-    struct datagram_in in = {.local = to->at, .remote = from->at, .socket = 9, .data = data, .len = len};
+    struct datagram_in in = {
+        .local = to->at, .remote = from->at, .socket = 9, .data = data, .len = len};
     loop_transport.on_datagram(to->t, &in, p->now_us);
     side_look(to);
 }
@@ -186,7 +194,8 @@ static inline void pair_settle(struct pair *p)
     for (int i = 0; i < 10000; i++) {
         unsigned count = pair_cross(p, &p->a);
         count += pair_cross(p, &p->b);
-        if (count == 0) return;
+        if (count == 0)
+            return;
     }
     fail_msg("the two sides never fall silent");
 }
@@ -203,7 +212,8 @@ static inline struct transport_conn *pair_dial(struct pair *p, const struct peer
 {
     struct transport_dial dial = {.remote = p->b.at, .socket = 3};
     struct transport_conn *c = NULL;
-    if (expected != NULL) dial.expected = *expected;
+    if (expected != NULL)
+        dial.expected = *expected;
     assert_int_equal(loop_transport.dial(p->a.t, &dial, p->now_us, &c), 0);
     return c;
 }

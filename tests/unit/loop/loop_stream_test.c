@@ -99,7 +99,8 @@ static void test_a_hundred_small_writes_are_one_datagram(void **state)
     (void)state;
     pair_connect(&pair);
     struct stream *s = open_stream(&pair.a, true);
-    for (int i = 0; i < 100; i++) assert_int_equal(say(s, "ten bytes.", false, false), 10);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(say(s, "ten bytes.", false, false), 10);
     pair_turn(&pair);
     assert_int_equal(pair.crossed, 1);
     assert_int_equal(receive_lane_readable(&pair.b.opened[0]->in), 1000);
@@ -127,11 +128,13 @@ static void push(struct stream *s, uint64_t *done, uint64_t total, unsigned side
     uint8_t bytes[3000];
     while (*done < total) {
         size_t len = total - *done < sizeof bytes ? (size_t)(total - *done) : sizeof bytes;
-        for (size_t i = 0; i < len; i++) bytes[i] = pattern(*done + i, side);
+        for (size_t i = 0; i < len; i++)
+            bytes[i] = pattern(*done + i, side);
         int64_t taken = stream_write(s, bytes, len, true, *done + len == total, pair.now_us);
         assert_true(taken >= 0);
         *done += (uint64_t)taken;
-        if ((size_t)taken < len) return;
+        if ((size_t)taken < len)
+            return;
     }
 }
 
@@ -159,11 +162,15 @@ static void test_two_sides_that_push_and_read_with_small_windows_never_deadlock(
     while (pulled[0] < total || pulled[1] < total) {
         assert_true(rounds++ < 1000);
         push(s, &pushed[0], total, 0);
-        if (r != NULL && pushed[1] < total) push(r, &pushed[1], total, 1);
+        if (r != NULL && pushed[1] < total)
+            push(r, &pushed[1], total, 1);
         pair_turn(&pair);
-        if (r == NULL) r = pair.b.opened[0];
-        if (pulled[0] < total) pull(r, &pulled[0], 0);
-        if (pulled[1] < total) pull(s, &pulled[1], 1);
+        if (r == NULL)
+            r = pair.b.opened[0];
+        if (pulled[0] < total)
+            pull(r, &pulled[0], 0);
+        if (pulled[1] < total)
+            pull(s, &pulled[1], 1);
         assert_true(pair.a.budget.used < 32768 && pair.b.budget.used < 32768);
     }
     pair_turn(&pair);
@@ -254,7 +261,8 @@ static void test_the_stream_limit_is_told_and_slides(void **state)
     pair.b.limits.value[LIMIT_STREAMS_UNI] = 4;
     pair_connect(&pair);
     for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < 4; i++) say(open_stream(&pair.a, true), "m", false, true);
+        for (int i = 0; i < 4; i++)
+            say(open_stream(&pair.a, true), "m", false, true);
         assert_null(streams_open_local(pair.a.conn, true, 3, &error));
         assert_int_equal(error, WEIR_E_LIMIT);
         pair_turn(&pair);
@@ -344,9 +352,15 @@ static size_t forge(uint8_t *bytes, const struct loop_conn *c, const struct forg
         loop_message_write_data(&w, f->stream, f->offset, f->len, f->type == MESSAGE_DATA_END);
         writer_zero(&w, (size_t)f->len);
         break;
-    case MESSAGE_RESET: loop_message_write_reset(&w, f->stream, 1, f->limit); break;
-    case MESSAGE_STOP: loop_message_write_stop(&w, f->stream, 1); break;
-    default: loop_message_write_limit(&w, f->type, f->stream, f->limit); break;
+    case MESSAGE_RESET:
+        loop_message_write_reset(&w, f->stream, 1, f->limit);
+        break;
+    case MESSAGE_STOP:
+        loop_message_write_stop(&w, f->stream, 1);
+        break;
+    default:
+        loop_message_write_limit(&w, f->type, f->stream, f->limit);
+        break;
     }
     assert_false(w.full);
     return writer_len(&w);
@@ -366,7 +380,8 @@ static void test_forged_stream_messages_end_the_connection_with_the_right_code(v
         {"credit on a stream that we did not open", MESSAGE_STREAM_CREDIT, 1, 0, 0, 9, 0x5},
         {"a second end", MESSAGE_DATA_END, 4, 3, 1, 0, 0x6},
         {"a reset behind the end", MESSAGE_RESET, 4, 0, 0, 3, 0x6},
-        {"more streams than there are ids", MESSAGE_COUNT_BIDI, 0, 0, 0, MESSAGE_COUNT_MAX + 1, 0x7},
+        {"more streams than there are ids", MESSAGE_COUNT_BIDI, 0, 0, 0, MESSAGE_COUNT_MAX + 1,
+         0x7},
     };
     uint8_t bytes[4096];
     (void)state;

@@ -176,7 +176,8 @@ static void test_closing_a_dial_under_way_tells_whoever_accepts_it(void **state)
         assert_int_equal(pair.b.end.reason, WEIR_REASON_CANCELLED);
         assert_int_equal(pair.b.end.text_len, 8);
         assert_int_equal(pair.a.up, 0);
-        if (!pair.a.free_ended) loop_transport.conn_free(c);
+        if (!pair.a.free_ended)
+            loop_transport.conn_free(c);
     }
 }
 
@@ -188,7 +189,8 @@ static void test_an_unanswered_dial_ends_at_the_deadline(void **state)
     pair_dial(&pair, NULL);
     pair_dial(&pair, NULL);
     assert_true(loop_transport.deadline(pair.a.t) == UINT64_MAX);
-    while (pair_take(&pair, &pair.a, &out) > 0) continue; /* lost */
+    while (pair_take(&pair, &pair.a, &out) > 0)
+        continue; /* lost */
     uint64_t deadline = loop_transport.deadline(pair.a.t);
     assert_int_equal(deadline, START_US + pair.a.limits.value[LIMIT_HANDSHAKE_TIME]);
     loop_transport.on_deadline(pair.a.t, deadline - 1);
@@ -291,7 +293,8 @@ static void test_what_belongs_to_no_connection_is_answered_but_never_an_end(void
         size_t len = forge(bytes, 99, 1000 + i, MESSAGE_CONNECTION_CREDIT);
         pair_give(&pair, &pair.a, &pair.b, bytes, len);
     }
-    for (unsigned i = 0; i < LOOP_ANSWERS_MAX; i++) assert_true(pair_take(&pair, &pair.b, &out) > 0);
+    for (unsigned i = 0; i < LOOP_ANSWERS_MAX; i++)
+        assert_true(pair_take(&pair, &pair.b, &out) > 0);
     assert_int_equal(pair_take(&pair, &pair.b, &out), 0); /* no more than that at a time */
     assert_int_equal(pair.b.metrics.value[METRIC_DROPPED_UNKNOWN], 2 * LOOP_ANSWERS_MAX);
     pair_give(&pair, &pair.a, &pair.b, bytes, forge(bytes, 99, 1, MESSAGE_CLOSE));
@@ -367,8 +370,10 @@ static void test_an_idle_connection_is_one_small_record(void **state)
     pair_connect(&pair);
     assert_true(sizeof(struct loop_conn) <= 192);
     uint64_t before = pair.a.counter.live_bytes;
-    uint64_t expected = sizeof(struct loop) + sizeof(struct loop_conn) + 8 * sizeof(struct map_slot);
-    if (pair.a.conn->streams != NULL) expected += sizeof(struct conn_streams);
+    uint64_t expected =
+        sizeof(struct loop) + sizeof(struct loop_conn) + 8 * sizeof(struct map_slot);
+    if (pair.a.conn->streams != NULL)
+        expected += sizeof(struct conn_streams);
     assert_int_equal(before, expected);
     assert_int_equal(pair.a.budget.used, sizeof(struct loop_conn));
 }
@@ -400,11 +405,13 @@ static void test_connections_send_in_turns(void **state)
         c[i] = pair_dial(&pair, NULL);
         pair_settle(&pair);
         struct stream *s = streams_open_local(c[i], false, 3, &error);
-        assert_int_equal(stream_write(s, bulk, sizeof bulk, false, false, pair.now_us), sizeof bulk);
+        assert_int_equal(stream_write(s, bulk, sizeof bulk, false, false, pair.now_us),
+                         sizeof bulk);
     }
     loop_transport.on_turn(pair.a.t, pair.now_us);
     uint64_t sent[2];
-    for (int i = 0; i < 2; i++) sent[i] = info_of(c[i])->bytes_sent;
+    for (int i = 0; i < 2; i++)
+        sent[i] = info_of(c[i])->bytes_sent;
     (void)pair_take(&pair, &pair.a, &out);
     (void)pair_take(&pair, &pair.a, &out);
     for (int i = 0; i < 2; i++) {
