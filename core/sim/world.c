@@ -51,6 +51,35 @@ static void free_names(struct world *w)
     map_free(&w->names);
 }
 
+/* Limits are most of what a node in memory would hold alone, and mostly equal.
+ * @return NULL without memory, or when there are too many kinds to look through: then the node has its own */
+static const struct limits *share_limits(struct world *w, const struct limits *limits)
+{
+    enum { KINDS_MAX = 16 };
+    struct world_limits *known = w->limits;
+    uint32_t kinds = 0;
+
+    for (; known != NULL; known = known->next, kinds++) {
+        if (memcmp(&known->limits, limits, sizeof *limits) == 0) return &known->limits;
+    }
+    known = kinds < KINDS_MAX ? mem_alloc(w->mem, sizeof *known) : NULL;
+    if (known == NULL) return NULL;
+    known->limits = *limits;
+    known->next = w->limits;
+    w->limits = known;
+    return &known->limits;
+}
+
+static void free_limits(struct world *w)
+{
+    while (w->limits != NULL) {
+        struct world_limits *next = w->limits->next;
+
+        mem_free(w->mem, w->limits, sizeof *w->limits);
+        w->limits = next;
+    }
+}
+
 void world_free(struct world *w)
 {
     uint32_t i;
@@ -67,6 +96,7 @@ void world_free(struct world *w)
     mem_free(w->mem, w->ready.numbers, w->capacity * sizeof *w->ready.numbers);
     heap_free(&w->agenda);
     free_names(w);
+    free_limits(w);
     network_free(&w->network);
     log_free(&w->log);
     mem_free(w->mem, w->buffer, WORLD_BUFFER_BYTES);
@@ -136,6 +166,7 @@ static int open_node(struct world_node *n, const struct node_config *config)
     c.entropy = (struct entropy){fill_entropy, &n->entropy};
     c.transports = w->config.transports;
     c.transport_count = w->config.transport_count;
+    if (c.shared_limits == NULL) c.shared_limits = share_limits(w, &c.limits);
     c.driver = &world_driver;
     c.driver_context = n;
     c.metrics = &w->metrics;

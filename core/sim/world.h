@@ -49,6 +49,12 @@ struct world_name {
     char text[256];
 };
 
+/** Limits that nodes share. */
+struct world_limits {
+    struct world_limits *next;
+    struct limits limits;
+};
+
 /** A node's part of the world: the driver's context. */
 struct world_node {
     struct happening deadline; /**< first: a happening that is no answer is this */
@@ -82,6 +88,7 @@ struct world {
     struct world_set touched;  /**< nodes that the application called since the last run */
     struct world_set ready;    /**< nodes with events for the application */
     struct map names;
+    struct world_limits *limits; /**< each kind that a node was made with; mostly there is one */
     struct metrics metrics;    /**< of all nodes together */
     struct log log;            /**< the same */
     uint8_t *buffer;           /**< where nodes write what they send */

@@ -228,8 +228,9 @@ static int driver_fd(void *context)
 /* Nobody waits in a world. */
 static int driver_wake(void *context)
 {
-    (void)context;
-    return 0;
+    const struct world_node *n = context;
+
+    return n->is_closed ? WEIR_E_CLOSED : 0;
 }
 
 void world_leave(struct world_node *n)

@@ -79,6 +79,9 @@ static void test_grants_that_differ_are_kept(void **state)
     pair.b.limits.value[LIMIT_STREAMS_BIDI] = 3;
     pair.b.limits.value[LIMIT_STREAMS_UNI] = 2;
     pair_connect(&pair);
+    assert_null(pair.a.conn->streams); /* made at the first stream */
+    assert_int_equal(loop_transport.conn_streams(pair.a.conn), 0);
+    assert_int_equal(loop_transport.conn_streams(pair.b.conn), 0);
     const struct conn_streams *st = pair.a.conn->streams;
     assert_int_equal(st->send_credit, 7000);
     assert_int_equal(st->stream_credit_bidi_local, 5000);
