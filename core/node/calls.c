@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls of the application, as inputs. How each fills struct node_call (options may be NULL: defaults; api has
- * completed them to their full size):
+/* Calls of the application, as inputs. How each fills struct node_call (options may be NULL:
+ * defaults; api has completed them to their full size):
  *
  *   LISTEN, UNSERVE                     data, len: text
  *   SERVE, DIAL                         data, len: text; options

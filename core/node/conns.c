@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a connection as node sees it: up, refused or merged, ended.
  *
- * Double dials. When two connections of the same peer are up, the one that the smaller peer id initiated stays; of two
- * that we both initiated, the older. Only the initiator of the loser closes it (WEIR_REASON_DUPLICATE), at once or when
- * its streams are over, because the other side cannot know what is on its way; and because a peer that restarted, and
- * so knows of one connection only, must not lose it to one that is dead. Until then the acceptor of a loser says
- * nothing of it to the application, unless a stream comes on it or the survivor ends.
+ * Double dials. When two connections of the same peer are up, the one that the smaller peer id
+ * initiated stays; of two that we both initiated, the older. Only the initiator of the loser closes
+ * it (WEIR_REASON_DUPLICATE), at once or when its streams are over, because the other side cannot
+ * know what is on its way; and because a peer that restarted, and so knows of one connection only,
+ * must not lose it to one that is dead. Until then the acceptor of a loser says nothing of it to
+ * the application, unless a stream comes on it or the survivor ends.
  *
- * A dial whose own connection loses answers with CONNECTED for the survivor and, for its own handle, CONNECTION_CLOSED
- * with error 0 and WEIR_REASON_DUPLICATE. */
+ * A dial whose own connection loses answers with CONNECTED for the survivor and, for its own
+ * handle, CONNECTION_CLOSED with error 0 and WEIR_REASON_DUPLICATE. */
 #include "node/conns.h"
 #include "base/assert.h"
 #include "node/dial.h"
@@ -22,7 +23,8 @@
 
 enum { TEXT_MAX = 120 };
 
-struct transport_conn *conns_get(const struct node *node, uint64_t handle, struct dial **dial, int *error)
+struct transport_conn *conns_get(const struct node *node, uint64_t handle, struct dial **dial,
+                                 int *error)
 {
     void *object = handle_get(&node->handles, handle, HANDLE_CONNECTION, error);
     *dial = NULL;
@@ -51,12 +53,18 @@ int conns_end_error(const struct transport_conn *c)
     return c->end->reason == WEIR_REASON_DUPLICATE ? 0 : c->end->error;
 }
 
-uint64_t conns_up_since(const struct transport_conn *c)
+/* node_index of a connection that is up holds the low bits of the time; the present gives the rest.
+ */
+enum { UP_SHIFT = 10 };
+
+uint64_t conns_up_since(const struct node *node, const struct transport_conn *c)
 {
-    return (uint64_t)c->node_index * 1000;
+    uint64_t now = node->now_us >> UP_SHIFT;
+    return (now - (uint32_t)((uint32_t)now - c->node_index)) << UP_SHIFT;
 }
 
-void conns_close(struct node *node, struct transport_conn *c, uint32_t reason, const char *text, size_t len)
+void conns_close(struct node *node, struct transport_conn *c, uint32_t reason, const char *text,
+                 size_t len)
 {
     if (c->state >= CONN_CLOSING) return;
     c->transport->ops->conn_close(c, reason, text, len > TEXT_MAX ? TEXT_MAX : len, node->now_us);
@@ -74,7 +82,8 @@ static uint32_t refusal_of(struct node *node, const struct transport_conn *c, co
     }
     if (drain_is_on(node)) return WEIR_REASON_DRAINING;
     if (!peers_may_connect(node, peer, c->role == CONN_DIALLER)) return WEIR_REASON_REFUSED;
-    if (!peers_network_may_connect(node, c->transport->ops->conn_network(c))) return WEIR_REASON_NETWORK;
+    if (!peers_network_may_connect(node, c->transport->ops->conn_network(c)))
+        return WEIR_REASON_NETWORK;
     uint32_t count = registry_count(node, peer);
     if (count >= limits[LIMIT_CONNECTIONS_PER_PEER]) return WEIR_REASON_LIMIT;
     if (count == 0 && node->peers_up >= limits[LIMIT_PEERS]) return WEIR_REASON_FULL;
@@ -84,7 +93,8 @@ static uint32_t refusal_of(struct node *node, const struct transport_conn *c, co
 static void refuse(struct node *node, struct transport_conn *c, uint32_t reason, const char *text)
 {
     metric_inc(node->env.metrics, METRIC_CONNECTIONS_REFUSED);
-    if (reason == WEIR_REASON_FULL || reason == WEIR_REASON_LIMIT) metric_inc(node->env.metrics, METRIC_LIMIT_REACHED);
+    if (reason == WEIR_REASON_FULL || reason == WEIR_REASON_LIMIT)
+        metric_inc(node->env.metrics, METRIC_LIMIT_REACHED);
     conns_close(node, c, reason, text, text == NULL ? 0 : strlen(text));
 }
 
@@ -102,7 +112,8 @@ void conns_check_loser(struct node *node, struct transport_conn *c)
 /* c came up while head, of the same peer, is up. @return whether the application shall hear of c */
 static bool merge(struct node *node, struct transport_conn *head, struct transport_conn *c)
 {
-    uint8_t staying = peer_id_compare(&node->key.id, conns_peer(c)) < 0 ? CONN_DIALLER : CONN_LISTENER;
+    uint8_t staying =
+        peer_id_compare(&node->key.id, conns_peer(c)) < 0 ? CONN_DIALLER : CONN_LISTENER;
     struct transport_conn *loser = c;
     if (head->state != CONN_UP) {
         registry_prefer(node, c);
@@ -125,10 +136,7 @@ static bool merge(struct node *node, struct transport_conn *head, struct transpo
     return loser != c;
 }
 
-static bool is_hushed(const struct transport_conn *c)
-{
-    return (c->node_flags & CONN_TOLD) == 0;
-}
+static bool is_hushed(const struct transport_conn *c) { return (c->node_flags & CONN_TOLD) == 0; }
 
 static void welcome(struct node *node, struct transport_conn *c, struct transport_conn *head)
 {
@@ -160,7 +168,7 @@ static void on_up(struct node *node, struct transport_conn *c)
     } else {
         c->handle = handle_add(&node->handles, HANDLE_CONNECTION, c);
     }
-    c->node_index = (uint32_t)(node->now_us / 1000 > UINT32_MAX ? UINT32_MAX : node->now_us / 1000);
+    c->node_index = (uint32_t)(node->now_us >> UP_SHIFT);
     if (c->handle == 0 || registry_add(node, c) != 0) {
         refuse(node, c, WEIR_REASON_LIMIT, NULL);
         return;
@@ -230,10 +238,7 @@ void conns_settle(struct node *node, struct transport_conn *c)
     }
 }
 
-void conns_drop(struct node *node, struct transport_conn *c)
-{
-    forget(node, c);
-}
+void conns_drop(struct node *node, struct transport_conn *c) { forget(node, c); }
 
 int64_t conns_on_close(struct node *node, const struct node_call *call)
 {

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* A dial: several addresses of one peer, raced as RFC 8305 (Happy Eyeballs v2) has it; one answer.
  *
- * Families alternate, IPv6 first unless the resolver's IPv4 answer came first. An attempt that has not come up after
- * 250 ms (section 5) gets company; one that fails makes room for the next at once. At most LIMIT_DIAL_PARALLEL run
- * together, LIMIT_DIAL_ADDRESSES are tried in all, and LIMIT_DIAL_TIME ends it. Success is a connection with a proven
- * identity, not an answer from the address. When an IPv4 address is known while another name is still looked up, the
- * first attempt waits 50 ms for an IPv6 one (section 3).
+ * Families alternate, IPv6 first unless the resolver's IPv4 answer came first. An attempt that has
+ * not come up after 250 ms (section 5) gets company; one that fails makes room for the next at
+ * once. At most LIMIT_DIAL_PARALLEL run together, LIMIT_DIAL_ADDRESSES are tried in all, and
+ * LIMIT_DIAL_TIME ends it. Success is a connection with a proven identity, not an answer from the
+ * address. Names are in dial_names.c.
  *
- * A dial has its handle from the start; the winning attempt takes it over. Attempts are connections without a handle:
- * node_data is the dial, or NULL when it is over and the attempt only has to end. */
+ * A dial has its handle from the start; the winning attempt takes it over. Attempts are connections
+ * without a handle: node_data is the dial, or NULL when it is over and the attempt only has to end.
+ */
 #include "base/assert.h"
 #include "node/conns.h"
 #include "node/dial_table.h"
@@ -16,19 +17,11 @@
 #include "node/peers.h"
 #include <string.h>
 
-enum { ATTEMPT_DELAY_US = 250000, RESOLUTION_DELAY_US = 50000, TARGETS_FIRST = 2 };
-
-/* The token of a look-up: the dial's handle has 53 bits, the place of the name has the rest. */
-enum { TOKEN_SHIFT = 53, NAMES_MAX = 1 << 10 };
+enum { ATTEMPT_DELAY_US = 250000, TARGETS_FIRST = 2 };
 
 struct dial *dial_of(void *object)
 {
     return state_is_dial(object) ? (struct dial *)((uintptr_t)object & ~(uintptr_t)1) : NULL;
-}
-
-static uint64_t token_of(const struct dial *dial, uint32_t name)
-{
-    return (uint64_t)name << TOKEN_SHIFT | dial->handle;
 }
 
 static int dialer_open(struct node *node)
@@ -54,13 +47,18 @@ static void dialer_close(struct node *node)
 
 struct dial *dial_make(struct node *node, const weir_dial_options *options, int *error)
 {
-    uint64_t time_us = node->env.limits->value[LIMIT_DIAL_TIME], max = node->env.limits->value[LIMIT_DIALS];
+    uint64_t time_us = node->env.limits->value[LIMIT_DIAL_TIME],
+             max = node->env.limits->value[LIMIT_DIALS];
     *error = dialer_open(node);
     if (*error != 0) return NULL;
     if (node->dialer->count >= max) {
-        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE, .name = LIMIT_DIALS, .side = LIMIT_SIDE_LOCAL,
-                                           .used = node->dialer->count, .max = max};
-        *error = errors_fail(node, WEIR_E_LIMIT, &limit, NULL, "too many dials are under way: wait for their answers");
+        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                           .name = LIMIT_DIALS,
+                                           .side = LIMIT_SIDE_LOCAL,
+                                           .used = node->dialer->count,
+                                           .max = max};
+        *error = errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
+                             "too many dials are under way: wait for their answers");
         return NULL;
     }
     struct dial *dial = state_alloc(node, sizeof *dial, error);
@@ -88,19 +86,10 @@ static void attempts_cancel(struct node *node, struct dial *dial)
     dial->trying = 0;
 }
 
-static void names_cancel(struct node *node, struct dial *dial)
-{
-    for (uint32_t i = 0; i < dial->name_count; i++) {
-        if (dial->names[i].is_pending) node->driver->resolve_cancel(node->driver_context, token_of(dial, i));
-        dial->names[i].is_pending = false;
-    }
-    dial->names_pending = 0;
-}
-
 void dial_destroy(struct node *node, struct dial *dial)
 {
     attempts_cancel(node, dial);
-    names_cancel(node, dial);
+    dial_names_cancel(node, dial);
     heap_remove(&node->dialer->timers, &dial->timer);
     list_remove(&dial->link);
     node->dialer->count--;
@@ -116,7 +105,7 @@ static void finish(struct node *node, struct dial *dial, int error, uint32_t rea
     dial->error = error;
     dial->reason = reason;
     attempts_cancel(node, dial);
-    names_cancel(node, dial);
+    dial_names_cancel(node, dial);
     heap_remove(&node->dialer->timers, &dial->timer);
     list_remove(&dial->link);
     list_push_back(&node->dialer->failed, &dial->link);
@@ -128,12 +117,14 @@ static void fail(struct node *node, struct dial *dial)
     const char *said;
     uint32_t reason;
     int error = dial_report_answer(dial, &reason, &said);
-    (void)errors_fail(node, error, NULL, dial->expected.len > 0 ? &dial->expected : NULL, "the dial failed: %s", said);
+    (void)errors_fail(node, error, NULL, dial->expected.len > 0 ? &dial->expected : NULL,
+                      "the dial failed: %s", said);
     log_write(node->env.log, node->now_us, LOG_INFO, "a dial failed: %s", said);
     finish(node, dial, error, reason);
 }
 
-static int target_add(struct node *node, struct dial *dial, const struct endpoint *endpoint, uint8_t provenance)
+int dial_target_add(struct node *node, struct dial *dial, const struct endpoint *endpoint,
+                    uint8_t provenance)
 {
     int error = 0;
     for (uint32_t i = 0; i < dial->target_count; i++) {
@@ -144,7 +135,8 @@ static int target_add(struct node *node, struct dial *dial, const struct endpoin
         uint32_t capacity = dial->target_capacity == 0 ? TARGETS_FIRST : dial->target_capacity * 2;
         struct dial_target *targets = state_alloc(node, capacity * sizeof *targets, &error);
         if (targets == NULL) return error;
-        if (dial->target_count > 0) memcpy(targets, dial->targets, dial->target_count * sizeof *targets);
+        if (dial->target_count > 0)
+            memcpy(targets, dial->targets, dial->target_count * sizeof *targets);
         state_release(node, dial->targets, dial->target_capacity * sizeof *targets);
         dial->targets = targets;
         dial->target_capacity = capacity;
@@ -155,46 +147,34 @@ static int target_add(struct node *node, struct dial *dial, const struct endpoin
     return 0;
 }
 
-static int name_add(struct node *node, struct dial *dial, const struct multiaddr *address, uint8_t provenance)
-{
-    int error = 0;
-    uint32_t count = dial->name_count;
-    if (count >= NAMES_MAX || count >= node->env.limits->value[LIMIT_DIAL_ADDRESSES]) return WEIR_E_LIMIT;
-    struct dial_name *names = state_alloc(node, (count + 1) * sizeof *names, &error);
-    if (names == NULL) return error;
-    if (count > 0) memcpy(names, dial->names, count * sizeof *names);
-    state_release(node, dial->names, count * sizeof *names);
-    dial->names = names;
-    dial->name_count++;
-    memcpy(names[count].name, address->name, sizeof names[count].name);
-    names[count].host = address->host;
-    names[count].port = address->endpoint.port;
-    names[count].provenance = provenance;
-    return 0;
-}
-
-int dial_add(struct node *node, struct dial *dial, const struct multiaddr *address, uint8_t provenance)
+int dial_add(struct node *node, struct dial *dial, const struct multiaddr *address,
+             uint8_t provenance)
 {
     if (address->has_peer) {
         if (dial->expected.len > 0 && !peer_id_equal(&dial->expected, &address->peer))
-            return errors_fail(node, WEIR_E_PEER_ID, NULL, &address->peer,
-                               "the addresses of one dial belong to one peer: dial each peer by itself");
+            return errors_fail(
+                node, WEIR_E_PEER_ID, NULL, &address->peer,
+                "the addresses of one dial belong to one peer: dial each peer by itself");
         dial->expected = address->peer;
     }
     if (address->host == MULTIADDR_HOST_NONE) return 0;
     if (address->kind != ADDRESS_UDP && address->kind != ADDRESS_MEMORY)
-        return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL, "weir has no transport for that kind of address");
-    if (address->host == MULTIADDR_HOST_ENDPOINT) return target_add(node, dial, &address->endpoint, provenance);
-    return name_add(node, dial, address, provenance);
+        return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL,
+                           "weir has no transport for that kind of address");
+    if (address->host == MULTIADDR_HOST_ENDPOINT)
+        return dial_target_add(node, dial, &address->endpoint, provenance);
+    return dial_name_add(node, dial, address, provenance);
 }
 
-static void target_fail(const struct node *node, struct dial_target *target, int error, uint32_t reason)
+static void target_fail(const struct node *node, struct dial_target *target, int error,
+                        uint32_t reason)
 {
     target->state = TARGET_FAILED;
     target->error = error;
     target->reason = reason;
     target->end_us = node->now_us;
-    if (target->said[0] == 0) memcpy(target->said, errors_words(error), strlen(errors_words(error)) + 1);
+    if (target->said[0] == 0)
+        memcpy(target->said, errors_words(error), strlen(errors_words(error)) + 1);
 }
 
 static int try_target(struct node *node, struct dial *dial, struct dial_target *target)
@@ -207,7 +187,8 @@ static int try_target(struct node *node, struct dial *dial, struct dial_target *
         size_t len = 0;
         const char *parts[] = {why, row == NULL ? "" : ": ", row == NULL ? "" : row->name};
         for (unsigned i = 0; i < 3; i++) {
-            for (const char *at = parts[i]; *at != 0 && len < sizeof target->said - 1; at++) target->said[len++] = *at;
+            for (const char *at = parts[i]; *at != 0 && len < sizeof target->said - 1; at++)
+                target->said[len++] = *at;
         }
         return WEIR_E_ADDRESS;
     }
@@ -241,7 +222,8 @@ static void start(struct node *node, struct dial *dial, struct dial_target *targ
 /* RFC 8305 section 4: the families take turns. */
 static struct dial_target *pick(const struct dial *dial)
 {
-    bool last_ip6 = dial->last_family == ENDPOINT_NONE ? !dial->ip6_first : dial->last_family == ENDPOINT_IP6;
+    bool last_ip6 =
+        dial->last_family == ENDPOINT_NONE ? !dial->ip6_first : dial->last_family == ENDPOINT_IP6;
     struct dial_target *other = NULL;
     for (uint32_t i = 0; i < dial->target_count; i++) {
         struct dial_target *target = &dial->targets[i];
@@ -253,25 +235,28 @@ static struct dial_target *pick(const struct dial *dial)
 }
 
 /* Start what may start, then set the timer or give up. */
-static void step(struct node *node, struct dial *dial)
+void dial_step(struct node *node, struct dial *dial)
 {
     uint64_t parallel = node->env.limits->value[LIMIT_DIAL_PARALLEL];
     struct dial_target *next;
     if (node->now_us >= dial->deadline_us) {
         for (uint32_t i = 0; i < dial->target_count; i++) {
-            if (dial->targets[i].state == TARGET_TRYING) target_fail(node, &dial->targets[i], WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE);
+            if (dial->targets[i].state == TARGET_TRYING)
+                target_fail(node, &dial->targets[i], WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE);
         }
         fail(node, dial);
         return;
     }
-    while ((next = pick(dial)) != NULL && dial->trying < parallel && node->now_us >= dial->next_start_us)
+    while ((next = pick(dial)) != NULL && dial->trying < parallel &&
+           node->now_us >= dial->next_start_us)
         start(node, dial, next);
     if (next == NULL && dial->trying == 0 && dial->names_pending == 0) {
         fail(node, dial);
         return;
     }
     uint64_t when = dial->deadline_us;
-    if (next != NULL && dial->trying < parallel && dial->next_start_us < when) when = dial->next_start_us;
+    if (next != NULL && dial->trying < parallel && dial->next_start_us < when)
+        when = dial->next_start_us;
     /* It is in the heap already, so this takes no memory. */
     WEIR_ASSERT(heap_set(&node->dialer->timers, &dial->timer, when));
 }
@@ -282,13 +267,8 @@ int dial_begin(struct node *node, struct dial *dial)
     dial->handle = handle_add(&node->handles, HANDLE_CONNECTION, (void *)((uintptr_t)dial | 1));
     if (dial->handle == 0) return WEIR_E_MEMORY;
     metric_inc(node->env.metrics, METRIC_DIALS_STARTED);
-    for (uint32_t i = 0; i < dial->name_count; i++) {
-        struct dial_name *name = &dial->names[i];
-        name->error = node->driver->resolve(node->driver_context, name->name, token_of(dial, i));
-        name->is_pending = name->error == 0;
-        dial->names_pending += name->is_pending ? 1u : 0u;
-    }
-    step(node, dial);
+    dial_names_begin(node, dial);
+    dial_step(node, dial);
     return 0;
 }
 
@@ -311,7 +291,8 @@ void dial_on_up(struct node *node, struct transport_conn *c)
         memcpy(dial->targets[i].said, "was slower", sizeof "was slower");
     }
     dial_report_keep(node, dial, c);
-    if (target->endpoint.family != ENDPOINT_MEMORY) peers_note_success(node, conns_peer(c), &address);
+    if (target->endpoint.family != ENDPOINT_MEMORY)
+        peers_note_success(node, conns_peer(c), &address);
     dial_destroy(node, dial);
 }
 
@@ -328,55 +309,7 @@ void dial_on_attempt_end(struct node *node, struct transport_conn *c)
     if (dial->expected.len > 0) peers_note_failure(node, &dial->expected, &address);
     dial->trying--;
     dial->next_start_us = node->now_us;
-    step(node, dial);
-}
-
-static bool takes_family(const struct dial_name *name, uint8_t family)
-{
-    if (name->host == MULTIADDR_HOST_DNS4) return family == ENDPOINT_IP4;
-    if (name->host == MULTIADDR_HOST_DNS6) return family == ENDPOINT_IP6;
-    return true;
-}
-
-/* RFC 8305 section 3: only IPv4 is known and an answer that may hold IPv6 is due. */
-static bool should_wait_for_ip6(const struct dial *dial)
-{
-    bool due = false;
-    for (uint32_t i = 0; i < dial->target_count; i++) {
-        if (dial->targets[i].endpoint.family != ENDPOINT_IP4 || dial->targets[i].state != TARGET_WAITING) return false;
-    }
-    for (uint32_t i = 0; i < dial->name_count; i++) {
-        due = due || (dial->names[i].is_pending && dial->names[i].host != MULTIADDR_HOST_DNS4);
-    }
-    return due;
-}
-
-void dial_on_resolved(struct node *node, const struct node_input *in)
-{
-    uint64_t handle = in->resolved.token & ((UINT64_C(1) << TOKEN_SHIFT) - 1);
-    uint32_t place = (uint32_t)(in->resolved.token >> TOKEN_SHIFT), before;
-    void *object = handle_get(&node->handles, handle, HANDLE_CONNECTION, NULL);
-    struct dial *dial = object == NULL ? NULL : dial_of(object);
-    if (dial == NULL || dial->is_over || place >= dial->name_count || !dial->names[place].is_pending) return;
-    struct dial_name *name = &dial->names[place];
-    name->is_pending = false;
-    name->error = in->resolved.error;
-    dial->names_pending--;
-    before = dial->target_count;
-    for (uint32_t i = 0; name->error == 0 && i < in->resolved.count; i++) {
-        struct endpoint endpoint = in->resolved.addresses[i];
-        endpoint.port = name->port;
-        if (!takes_family(name, endpoint.family)) continue;
-        /* What goes beyond the limit, or finds no memory, is left out: the others are tried. */
-        (void)target_add(node, dial, &endpoint, name->provenance);
-    }
-    if (name->error == 0 && dial->target_count == before) name->error = WEIR_E_HOST_UNKNOWN;
-    if (before == 0) dial->ip6_first = in->resolved.ip6_first;
-    if (before == 0 && dial->target_count > 0 && should_wait_for_ip6(dial))
-        dial->next_start_us = node->now_us + RESOLUTION_DELAY_US;
-    else if (dial->trying == 0)
-        dial->next_start_us = node->now_us;
-    step(node, dial);
+    dial_step(node, dial);
 }
 
 uint64_t dial_deadline(const struct node *node)
@@ -389,7 +322,7 @@ void dial_on_deadline(struct node *node)
 {
     while (dial_deadline(node) <= node->now_us) {
         struct heap_item *item = heap_first(&node->dialer->timers);
-        step(node, list_entry(item, struct dial, timer));
+        dial_step(node, list_entry(item, struct dial, timer));
     }
 }
 
@@ -416,10 +349,7 @@ void dial_cancel_peer(struct node *node, const struct peer_id *peer, int error, 
     }
 }
 
-void dial_set_user(struct dial *dial, uint64_t user)
-{
-    dial->user = user;
-}
+void dial_set_user(struct dial *dial, uint64_t user) { dial->user = user; }
 
 bool dial_has_failed(const struct node *node)
 {
@@ -432,8 +362,13 @@ bool dial_next_failed(struct node *node, weir_event *event)
     struct dial *dial = list_first(&node->dialer->failed, struct dial, link);
     list_remove(&dial->link);
     list_push_back(&node->dialer->gone, &dial->link);
-    *event = (weir_event){.kind = WEIR_EVENT_CONNECTION_CLOSED, .error = dial->error, .object = dial->handle,
-                          .user = dial->user, .amount = dial->reason, .time_us = node->now_us, .node = node->number};
+    *event = (weir_event){.kind = WEIR_EVENT_CONNECTION_CLOSED,
+                          .error = dial->error,
+                          .object = dial->handle,
+                          .user = dial->user,
+                          .amount = dial->reason,
+                          .time_us = node->now_us,
+                          .node = node->number};
     return true;
 }
 
@@ -453,7 +388,8 @@ void dial_free_all(struct node *node)
     if (node->dialer == NULL) return;
     struct list *lists[] = {&node->dialer->active, &node->dialer->failed, &node->dialer->gone};
     for (unsigned i = 0; i < 3; i++) {
-        while (!list_is_empty(lists[i])) dial_destroy(node, list_first(lists[i], struct dial, link));
+        while (!list_is_empty(lists[i]))
+            dial_destroy(node, list_first(lists[i], struct dial, link));
     }
     dialer_close(node);
 }

@@ -9,7 +9,8 @@ struct dial;
 struct dial *dial_of(void *object);
 
 /* Facts from below. */
-/** An attempt came up and may stay: it takes over the dial's handle and user tag; the dial is gone. */
+/** An attempt came up and may stay: it takes over the dial's handle and user tag; the dial is gone.
+ */
 void dial_on_up(struct node *node, struct transport_conn *c);
 /** An attempt ended (perhaps one that was cancelled): the caller frees the connection. */
 void dial_on_attempt_end(struct node *node, struct transport_conn *c);

@@ -39,9 +39,12 @@ static void put_target(struct text *t, const struct node *node, const struct dia
         return;
     }
     uint64_t end_us = target->end_us != 0 ? target->end_us : node->now_us;
-    (void)snprintf(after, sizeof after, " after %llu ms", (unsigned long long)((end_us - target->start_us) / 1000));
+    (void)snprintf(after, sizeof after, " after %llu ms",
+                   (unsigned long long)((end_us - target->start_us) / 1000));
     put(t, ": ");
-    put(t, target->state == TARGET_WON ? "connected" : target->said[0] != 0 ? target->said : "no answer yet");
+    put(t, target->state == TARGET_WON ? "connected"
+           : target->said[0] != 0      ? target->said
+                                       : "no answer yet");
     put(t, after);
 }
 
@@ -69,8 +72,11 @@ void dial_report_keep(struct node *node, const struct dial *dial, struct transpo
 {
     struct text t = {0};
     int error;
-    /* One attempt in memory needs no report: what it says can be made again. A world has very many of these. */
-    if (dial->target_count == 1 && dial->name_count == 0 && dial->targets[0].endpoint.family == ENDPOINT_MEMORY) return;
+    /* One attempt in memory needs no report: what it says can be made again. A world has very many
+     * of these. */
+    if (dial->target_count == 1 && dial->name_count == 0 &&
+        dial->targets[0].endpoint.family == ENDPOINT_MEMORY)
+        return;
     put_all(&t, node, dial);
     struct conn_rare *rare = state_rare(node, c);
     if (rare == NULL) return;
@@ -119,8 +125,10 @@ static int error_of(const struct conn_end *end)
     if (end->error != 0) return end->error;
     switch (end->reason) {
     case WEIR_REASON_DRAINING: return WEIR_E_DRAINING;
-    case WEIR_REASON_FULL: case WEIR_REASON_LIMIT: return WEIR_E_LIMIT;
-    case WEIR_REASON_IDLE: case WEIR_REASON_UNREACHABLE: return WEIR_E_TIMEOUT;
+    case WEIR_REASON_FULL:
+    case WEIR_REASON_LIMIT: return WEIR_E_LIMIT;
+    case WEIR_REASON_IDLE:
+    case WEIR_REASON_UNREACHABLE: return WEIR_E_TIMEOUT;
     default: return WEIR_E_REFUSED;
     }
 }
@@ -133,7 +141,8 @@ static void clean(char *text)
     }
 }
 
-static void say_identity(const struct dial *dial, struct dial_target *target, const struct transport_conn *c)
+static void say_identity(const struct dial *dial, struct dial_target *target,
+                         const struct transport_conn *c)
 {
     char wanted[PEER_ID_TEXT_SIZE], found[PEER_ID_TEXT_SIZE];
     const struct peer_id *peer = conns_peer(c);
@@ -142,10 +151,12 @@ static void say_identity(const struct dial *dial, struct dial_target *target, co
     if (peer->len == 0 || peer_id_equal(peer, &dial->expected))
         (void)snprintf(target->said, sizeof target->said, "the peer there is not %s", wanted);
     else
-        (void)snprintf(target->said, sizeof target->said, "the peer there is %s, not %s", found, wanted);
+        (void)snprintf(target->said, sizeof target->said, "the peer there is %s, not %s", found,
+                       wanted);
 }
 
-void dial_report_end(const struct dial *dial, struct dial_target *target, const struct transport_conn *c)
+void dial_report_end(const struct dial *dial, struct dial_target *target,
+                     const struct transport_conn *c)
 {
     const struct conn_end *end = c->end;
     target->error = end == NULL ? WEIR_E_MEMORY : error_of(end);
@@ -157,17 +168,19 @@ void dial_report_end(const struct dial *dial, struct dial_target *target, const 
     }
     const char *why = end->reason == WEIR_REASON_NONE ? "" : reason_name(end->reason);
     (void)snprintf(target->said, sizeof target->said, "%s%s%s%s%s%.*s", errors_words(target->error),
-                   why[0] != 0 ? " (" : "", why, why[0] != 0 ? ")" : "", end->text_len > 0 ? ", " : "",
-                   (int)end->text_len, end->text);
+                   why[0] != 0 ? " (" : "", why, why[0] != 0 ? ")" : "",
+                   end->text_len > 0 ? ", " : "", (int)end->text_len, end->text);
     clean(target->said);
 }
 
 /* What says more about the way to the peer comes first. */
 static unsigned rank(int error)
 {
-    static const int order[] = {WEIR_E_IDENTITY, WEIR_E_REFUSED, WEIR_E_LIMIT, WEIR_E_DRAINING, WEIR_E_UNSUPPORTED,
-                                WEIR_E_HANDSHAKE, WEIR_E_PROTOCOL, WEIR_E_PEER_CLOSED, WEIR_E_PERMISSION,
-                                WEIR_E_TIMEOUT, WEIR_E_UNREACHABLE, WEIR_E_SOCKET, WEIR_E_HOST_UNKNOWN, WEIR_E_ADDRESS};
+    static const int order[] = {WEIR_E_IDENTITY,     WEIR_E_REFUSED,     WEIR_E_LIMIT,
+                                WEIR_E_DRAINING,     WEIR_E_UNSUPPORTED, WEIR_E_HANDSHAKE,
+                                WEIR_E_PROTOCOL,     WEIR_E_PEER_CLOSED, WEIR_E_PERMISSION,
+                                WEIR_E_TIMEOUT,      WEIR_E_UNREACHABLE, WEIR_E_SOCKET,
+                                WEIR_E_HOST_UNKNOWN, WEIR_E_ADDRESS};
     unsigned i = 0;
     while (i < sizeof order / sizeof order[0] && order[i] != error) i++;
     return i;

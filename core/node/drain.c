@@ -9,10 +9,7 @@ struct drain {
     bool is_closing, told;
 };
 
-bool drain_is_on(const struct node *node)
-{
-    return node->drain != NULL;
-}
+bool drain_is_on(const struct node *node) { return node->drain != NULL; }
 
 uint64_t drain_deadline(const struct node *node)
 {
@@ -31,8 +28,9 @@ void drain_settle(struct node *node)
 bool node_is_drained(const struct node *node)
 {
     const struct drain *drain = node->drain;
-    return drain != NULL && drain->is_closing && node->connections == 0 && list_is_empty(&node->ended) &&
-           list_is_empty(&node->started) && list_is_empty(&node->streams) && !dial_has_failed(node);
+    return drain != NULL && drain->is_closing && node->connections == 0 &&
+           list_is_empty(&node->ended) && list_is_empty(&node->started) &&
+           list_is_empty(&node->streams) && !dial_has_failed(node);
 }
 
 bool drain_has_event(const struct node *node)
@@ -50,7 +48,8 @@ bool drain_take_event(struct node *node)
 int64_t drain_on_call(struct node *node, const struct node_call *call)
 {
     int error = 0;
-    uint64_t deadline = call->number > UINT64_MAX - node->now_us ? UINT64_MAX : node->now_us + call->number;
+    uint64_t deadline =
+        call->number > UINT64_MAX - node->now_us ? UINT64_MAX : node->now_us + call->number;
     if (node->drain != NULL) {
         if (deadline < node->drain->deadline_us) node->drain->deadline_us = deadline;
         return 0;

@@ -3,8 +3,8 @@
 #define WEIR_NODE_DRAIN_H
 #include "node/state.h"
 
-/* Ending in good order: no new work, open streams go on; when the last one is over, or at the deadline, connections
- * close with the reason; when their ends are told, WEIR_EVENT_DRAINED. */
+/* Ending in good order: no new work, open streams go on; when the last one is over, or at the
+ * deadline, connections close with the reason; when their ends are told, WEIR_EVENT_DRAINED. */
 
 bool drain_is_on(const struct node *node);
 /** UINT64_MAX: none. */

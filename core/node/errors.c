@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The last error. Most failures are plain numbers (a stale handle, a lane at its end), so the struct with the facts is
- * made only when there are facts, or when somebody asks. */
+/* The last error. Most failures are plain numbers (a stale handle, a lane at its end), so the
+ * struct with the facts is made only when there are facts, or when somebody asks. */
 #include "node/errors.h"
 #include "limits/limits.h"
 #include "node/state.h"
@@ -16,7 +16,8 @@ static void set_limit(weir_error *error, const struct limit_record *limit)
     error->limit_max = limit->max;
     error->since_us = limit->since_us;
     if (limit->name == LIMIT_NONE || limit->name >= LIMIT_COUNT) return;
-    (void)snprintf(error->limit_name, sizeof error->limit_name, "%s", limit_info(limit->name)->name);
+    (void)snprintf(error->limit_name, sizeof error->limit_name, "%s",
+                   limit_info(limit->name)->name);
 }
 
 static weir_error *fresh(struct node *node, int code)
@@ -29,8 +30,8 @@ static weir_error *fresh(struct node *node, int code)
     return node->error;
 }
 
-int errors_fail(struct node *node, int code, const struct limit_record *limit, const struct peer_id *peer,
-                const char *format, ...)
+int errors_fail(struct node *node, int code, const struct limit_record *limit,
+                const struct peer_id *peer, const char *format, ...)
 {
     va_list arguments;
     node->error_code = code;
@@ -49,10 +50,7 @@ int errors_fail(struct node *node, int code, const struct limit_record *limit, c
     return code;
 }
 
-void errors_begin(struct node *node)
-{
-    node->error_noted = false;
-}
+void errors_begin(struct node *node) { node->error_noted = false; }
 
 void errors_note(struct node *node, int code)
 {
@@ -63,6 +61,7 @@ void errors_note(struct node *node, int code)
 
 weir_error *node_error(struct node *node)
 {
+    if (node->closed) return NULL;
     if (node->error == NULL) return fresh(node, node->error_code);
     return node->error;
 }

@@ -13,8 +13,9 @@ struct node;
  *  @param limit  the limit that was reached, or NULL
  *  @param peer   to whom it happened, or NULL
  *  @return       code */
-int errors_fail(struct node *node, int code, const struct limit_record *limit, const struct peer_id *peer,
-                const char *format, ...) __attribute__((format(printf, 5, 6)));
+int errors_fail(struct node *node, int code, const struct limit_record *limit,
+                const struct peer_id *peer, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 /** A call failed; if nobody noted its facts, the number alone is kept. */
 void errors_note(struct node *node, int code);
 /** A call begins: nothing is noted yet. */

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* What the application is told, and when.
  *
- * Facts stay where they arise: in the pending bits of streams and connections. The queues hold objects, not events, so
- * a slow application costs no memory and level facts fold by themselves. Four queues, each in the order of occurrence:
+ * Facts stay where they arise: in the pending bits of streams and connections. The queues hold
+ * objects, not events, so a slow application costs no memory and level facts fold by themselves.
+ * Four queues, each in the order of occurrence:
  *
  *   started   connections that are up, moved, may open streams again, were observed
  *   (dials)   dials that failed, in dial.c
- *   streams   streams with facts; all of one stream at once: opened, readable, writable, reset, stopped, closed
+ *   streams   streams with facts; all of one at once: opened, readable, writable, reset, stopped,
+ *             closed
  *   ended     connections that ended
  *
- * A connection in `started` is not looked at by node until it was told, so no stream is told before its connection.
- * The end of a connection waits until every stream that was queued before it is told: ended_mark in node_index is the
- * place of the queue at that moment. Links are those of the transport's own lists, which node took the objects off; as
- * long as an object is in one of node's queues, new facts only add bits to it.
+ * A connection in `started` is not looked at by node until it was told, so no stream is told before
+ * its connection. The end of a connection waits until every stream that was queued before it is
+ * told: node_index then is the place of the queue at that moment. Links are those of the
+ * transport's own lists, which node took the objects off; as long as an object is in one of node's
+ * queues, new facts only add bits to it.
  *
  * What was told to have ended moves to gone_* and goes at the next turn. */
 #include "node/events.h"
@@ -28,18 +31,21 @@ struct sink {
     uint32_t cap, count;
 };
 
-static bool is_full(const struct sink *sink)
-{
-    return sink->count == sink->cap;
-}
+static bool is_full(const struct sink *sink) { return sink->count == sink->cap; }
 
-static void emit(struct sink *sink, uint32_t kind, int error, uint64_t object, uint64_t parent, uint64_t user,
-                 uint64_t amount)
+static void emit(struct sink *sink, uint32_t kind, int error, uint64_t object, uint64_t parent,
+                 uint64_t user, uint64_t amount)
 {
     weir_event *e = &sink->events[sink->count++];
     WEIR_ASSERT(sink->count <= sink->cap);
-    *e = (weir_event){.kind = kind, .error = error, .object = object, .parent = parent, .user = user,
-                      .amount = amount, .time_us = sink->node->now_us, .node = sink->node->number};
+    *e = (weir_event){.kind = kind,
+                      .error = error,
+                      .object = object,
+                      .parent = parent,
+                      .user = user,
+                      .amount = amount,
+                      .time_us = sink->node->now_us,
+                      .node = sink->node->number};
 }
 
 void events_queue_started(struct node *node, struct transport_conn *c)
@@ -66,13 +72,15 @@ void events_queue_end(struct node *node, struct transport_conn *c)
 bool events_is_end_known(const struct stream *s)
 {
     if (!s->has_in || s->in.was_reset || s->in.stopped) return false;
-    return s->in.state == RECEIVE_OVER || (s->in.state == RECEIVE_SIZED && s->in.contiguous == s->in.final_size);
+    return s->in.state == RECEIVE_OVER ||
+           (s->in.state == RECEIVE_SIZED && s->in.contiguous == s->in.final_size);
 }
 
 static bool is_readable(const struct stream *s)
 {
     if (!s->has_in || s->in.was_reset || s->in.stopped) return false;
-    if ((s->pending & STREAM_PENDING_READABLE) != 0 && receive_lane_readable(&s->in) > 0) return true;
+    if ((s->pending & STREAM_PENDING_READABLE) != 0 && receive_lane_readable(&s->in) > 0)
+        return true;
     return events_is_end_known(s) && (s->node_flags & STREAM_TOLD_END) == 0;
 }
 
@@ -106,7 +114,8 @@ static struct stream *pop_stream(struct node *node)
 void events_prune(struct node *node)
 {
     struct stream *s;
-    while ((s = list_first(&node->streams, struct stream, dirty_link)) != NULL && !events_stream_has_facts(s)) {
+    while ((s = list_first(&node->streams, struct stream, dirty_link)) != NULL &&
+           !events_stream_has_facts(s)) {
         (void)pop_stream(node);
         s->pending = 0;
     }
@@ -163,9 +172,11 @@ static bool tell_stream(struct sink *sink, struct stream *s)
         emit(sink, WEIR_EVENT_WRITABLE, 0, s->handle, parent, s->user, stream_writable(s));
     }
     if (!is_full(sink) && take(&s->pending, STREAM_PENDING_RESET))
-        emit(sink, WEIR_EVENT_STREAM_RESET, WEIR_E_RESET, s->handle, parent, s->user, s->in.reset_code);
+        emit(sink, WEIR_EVENT_STREAM_RESET, WEIR_E_RESET, s->handle, parent, s->user,
+             s->in.reset_code);
     if (!is_full(sink) && take(&s->pending, STREAM_PENDING_STOPPED))
-        emit(sink, WEIR_EVENT_STREAM_STOPPED, WEIR_E_STOPPED, s->handle, parent, s->user, s->out.stop_code);
+        emit(sink, WEIR_EVENT_STREAM_STOPPED, WEIR_E_STOPPED, s->handle, parent, s->user,
+             s->out.stop_code);
     if (!is_full(sink) && take(&s->pending, STREAM_PENDING_OVER)) {
         emit(sink, WEIR_EVENT_STREAM_CLOSED, 0, s->handle, parent, s->user, streams_end_reason(s));
         s->node_flags |= STREAM_GONE;
@@ -193,7 +204,8 @@ static bool tell_end(struct sink *sink, struct transport_conn *c)
 static void fill_started(struct node *node, struct sink *sink)
 {
     struct transport_conn *c;
-    while (!is_full(sink) && (c = list_first(&node->started, struct transport_conn, ready_link)) != NULL) {
+    while (!is_full(sink) &&
+           (c = list_first(&node->started, struct transport_conn, ready_link)) != NULL) {
         if (!tell_started(sink, c)) return;
         list_remove(&c->ready_link);
         /* What came meanwhile is looked at with the next input. */

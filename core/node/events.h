@@ -5,7 +5,8 @@
 
 /** The application shall hear that the connection is up (again, when a dial found it). */
 void events_tell_connected(struct node *node, struct transport_conn *c);
-/** The connection has a fact of the started kind: see events.c. Nothing happens once its end is queued. */
+/** The connection has a fact of the started kind: see events.c. Nothing happens once its end is
+ * queued. */
 void events_queue_started(struct node *node, struct transport_conn *c);
 /** The connection ended, all its streams are in the queue or told. */
 void events_queue_end(struct node *node, struct transport_conn *c);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The getters behind the ABI's info calls. */
 #include "address/book.h"
+#include "base/bytes.h"
 #include "node/conns.h"
 #include "node/dial.h"
 #include "node/peers.h"
@@ -90,6 +91,13 @@ int node_connection_report(struct node *node, uint64_t connection, char *text, u
     return dial_report_of_conn(c, text, cap);
 }
 
+/* What a lane carried for the application: the opener's begins with the protocol's name. */
+static uint64_t without_head(const struct protocol *p, bool is_openers, uint64_t bytes)
+{
+    uint64_t head = p == NULL || !is_openers ? 0 : varint_size(p->len) + p->len;
+    return bytes > head ? bytes - head : 0;
+}
+
 int node_stream_info(struct node *node, uint64_t stream, weir_stream_info *info)
 {
     int error;
@@ -103,16 +111,18 @@ int node_stream_info(struct node *node, uint64_t stream, weir_stream_info *info)
         .is_one_way = !s->has_in || !s->has_out,
         .urgency = s->urgency,
         .write_state = s->has_out ? s->out.state : 3u,
-        .read_state = !s->has_in ? 3u : s->in.was_reset ? 2u : s->in.state,
+        .read_state = !s->has_in        ? 3u
+                      : s->in.was_reset ? 2u
+                                        : s->in.state,
         .write_reason = s->out.stopped ? s->out.stop_code : s->out.reset_code,
         .read_reason = s->in.was_reset ? s->in.reset_code : s->in.stop_code,
         .user = s->user,
         .connection = s->conn->handle,
         .id = s->id,
-        .bytes_written = s->out.written,
-        .bytes_acknowledged = s->out.ring.base,
+        .bytes_written = without_head(p, s->is_local, s->out.written),
+        .bytes_acknowledged = without_head(p, s->is_local, s->out.ring.base),
         .bytes_readable = s->has_in ? receive_lane_readable(&s->in) : 0,
-        .bytes_read = s->in.ring.base,
+        .bytes_read = without_head(p, !s->is_local, s->in.ring.base),
         .bytes_writable = stream_writable(s),
         .blocked_by = s->blocked.why,
         .blocked_on = s->blocked.on,
@@ -129,7 +139,8 @@ static void put_record(weir_peer_info *info, const struct peer_record *record)
     info->access = record->access;
 }
 
-static void put_primary(weir_peer_info *info, const struct transport_conn *c)
+static void put_primary(const struct node *node, weir_peer_info *info,
+                        const struct transport_conn *c)
 {
     struct conn_info now;
     memset(&now, 0, sizeof now);
@@ -137,8 +148,8 @@ static void put_primary(weir_peer_info *info, const struct transport_conn *c)
     info->is_dialled = c->role == CONN_DIALLER;
     info->connection = c->handle;
     info->rtt_us = now.rtt_us;
-    info->up_since_us = conns_up_since(c);
-    for (; c != NULL; c = registry_next(c)) info->connections++;
+    info->up_since_us = conns_up_since(node, c);
+    for (; c != NULL; c = registry_next(c)) info->connections += c->state == CONN_UP ? 1u : 0u;
 }
 
 static void put_all(struct node *node, const struct peer_id *peer, weir_peer_info *info)
@@ -149,9 +160,11 @@ static void put_all(struct node *node, const struct peer_id *peer, weir_peer_inf
     info->size = (uint32_t)sizeof *info;
     put_peer(&info->peer, peer);
     put_record(info, peers_record(node, peer));
-    if (c != NULL) put_primary(info, c);
+    /* One that ended stays registered until the application has heard of its beginning. */
+    if (c != NULL && c->state == CONN_UP) put_primary(node, info, c);
     if (peers_book(node) != NULL)
-        info->addresses = book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
+        info->addresses =
+            book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
 }
 
 int node_peer_info(struct node *node, const struct peer_id *peer, weir_peer_info *info)
@@ -174,7 +187,8 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
         return true;
     }
     if (!cursor->records) *cursor = (struct node_peer_cursor){.records = true};
-    while (node->peers != NULL && (record = map_next(&node->peers->records, &cursor->place)) != NULL) {
+    while (node->peers != NULL &&
+           (record = map_next(&node->peers->records, &cursor->place)) != NULL) {
         if (registry_find(node, &record->id) != NULL) continue;
         put_all(node, &record->id, info);
         return true;
@@ -182,12 +196,14 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
     return false;
 }
 
-int node_peer_address(struct node *node, const struct peer_id *peer, uint32_t i, char *text, uint32_t cap)
+int node_peer_address(struct node *node, const struct peer_id *peer, uint32_t i, char *text,
+                      uint32_t cap)
 {
     struct book_address known[BOOK_ADDRESSES_MAX / 4];
     uint32_t count = 0;
     if (node->closed) return WEIR_E_CLOSED;
     if (peers_book(node) != NULL)
-        count = book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
+        count =
+            book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
     return i < count ? multiaddr_format(&known[i].address, text, cap) : WEIR_E_NOT_FOUND;
 }

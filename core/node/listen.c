@@ -58,15 +58,20 @@ int64_t listen_on_call(struct node *node, const struct node_call *call)
     struct address_error why = {0};
     struct multiaddr address;
     int error = address_parse(&address, call->data, call->len, 0, ADDRESS_LISTEN, &why);
-    if (error != 0) return errors_fail(node, error, NULL, NULL, "at byte %u: %s", (unsigned)why.offset, why.sentence);
+    if (error != 0)
+        return errors_fail(node, error, NULL, NULL, "at byte %u: %s", (unsigned)why.offset,
+                           why.sentence);
     if (drain_is_on(node)) return WEIR_E_DRAINING;
-    if (address.host != MULTIADDR_HOST_ENDPOINT || (address.kind != ADDRESS_UDP && address.kind != ADDRESS_MEMORY) ||
+    if (address.host != MULTIADDR_HOST_ENDPOINT ||
+        (address.kind != ADDRESS_UDP && address.kind != ADDRESS_MEMORY) ||
         state_transport(node, address.endpoint.family) == NULL)
-        return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL, "listen on a numeric UDP address, for example [::]:4001");
+        return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL,
+                           "listen on a numeric UDP address, for example [::]:4001");
     weir_error facts = {.size = sizeof facts};
     struct listener *listener = append(node, &error);
     if (listener == NULL) return error;
-    error = node->driver->listen(node->driver_context, &address.endpoint, &listener->endpoint, &listener->socket, &facts);
+    error = node->driver->listen(node->driver_context, &address.endpoint, &listener->endpoint,
+                                 &listener->socket, &facts);
     if (error == 0) return 0;
     shorten(node);
     return errors_fail(node, error, NULL, NULL, "%.255s", facts.detail);
@@ -77,7 +82,8 @@ int64_t listen_on_unlisten(struct node *node, const struct node_call *call)
     struct listeners *listeners = node->listeners;
     if (listeners == NULL || call->number >= listeners->count) return WEIR_E_NOT_FOUND;
     struct listener *gone = &listeners->all[call->number];
-    if (gone->endpoint.family != ENDPOINT_NONE) node->driver->unlisten(node->driver_context, gone->socket);
+    if (gone->endpoint.family != ENDPOINT_NONE)
+        node->driver->unlisten(node->driver_context, gone->socket);
     *gone = listeners->all[listeners->count - 1];
     shorten(node);
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The node itself: its birth and end, its one way in, its ways out. What inputs mean is in the other files. */
+/* The node itself: its birth and end, its one way in, its ways out. What inputs mean is in the
+ * other files. */
 #include "node/state.h"
 #include "base/assert.h"
 #include "node/calls.h"
@@ -46,7 +47,8 @@ static bool shared_open(struct node *node, const struct node_config *config)
         env->log = mem_alloc(mem, sizeof *env->log);
         if (env->log == NULL) return false;
         node->own_log = true;
-        log_init(env->log, mem, (uint32_t)env->limits->value[LIMIT_LOG_LINES], (enum log_level)config->log_level);
+        log_init(env->log, mem, (uint32_t)env->limits->value[LIMIT_LOG_LINES],
+                 (enum log_level)config->log_level);
     }
     if (len == 0) return true;
     char *network = mem_alloc(mem, len + 1);
@@ -59,7 +61,8 @@ static bool shared_open(struct node *node, const struct node_config *config)
 static void shared_close(struct node *node)
 {
     struct transport_env *env = &node->env;
-    if (env->network != no_network) mem_free(env->mem, (void *)(uintptr_t)env->network, strlen(env->network) + 1);
+    if (env->network != no_network)
+        mem_free(env->mem, (void *)(uintptr_t)env->network, strlen(env->network) + 1);
     env->network = no_network;
     if (node->own_log) {
         log_free(env->log);
@@ -203,8 +206,8 @@ static void on_turn(struct node *node)
     }
 }
 
-/* Look at everything that the transports put before us. What node does about it may make new facts, but each is
- * finite: a stream is refused once, an attempt ends once. */
+/* Look at everything that the transports put before us. What node does about it may make new facts,
+ * but each is finite: a stream is refused once, an attempt ends once. */
 static void settle(struct node *node)
 {
     struct transport_conn *c;

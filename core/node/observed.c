@@ -26,7 +26,8 @@ void observed_ask(struct node *node, struct transport_conn *c)
     int error;
     /* In memory there is nothing between two nodes that could change an address. */
     if (node->observed_off || remote_of(c).family == ENDPOINT_MEMORY) return;
-    struct stream *s = stream_head_open(c, protocol_name, NAME_LEN, false, URGENCY, node->now_us, &error);
+    struct stream *s =
+        stream_head_open(c, protocol_name, NAME_LEN, false, URGENCY, node->now_us, &error);
     if (s == NULL) return;
     s->node_flags = STREAM_HIDDEN | STREAM_ASKING;
     (void)stream_write(s, NULL, 0, false, true, node->now_us);
@@ -42,9 +43,16 @@ void observed_answer(struct node *node, struct stream *s)
         return;
     }
     int64_t taken = stream_write(s, text, (size_t)len, false, true, node->now_us);
-    if (taken != len) (void)stream_reset(s, WEIR_REASON_OVERLOAD, node->now_us);
+    if (taken == len) {
+        /* Nobody's turn will let go of it. The question leaves with the application's first words
+         * instead. */
+        stream_release(s, node->now_us);
+    } else {
+        (void)stream_reset(s, WEIR_REASON_OVERLOAD, node->now_us);
+    }
     /* A question has no body: whatever else comes is not read. */
     (void)stream_stop(s, WEIR_REASON_NONE, node->now_us);
+    s->conn->transport->ops->conn_flush(s->conn, node->now_us);
 }
 
 void observed_on_answer(struct node *node, struct stream *s)
@@ -52,7 +60,8 @@ void observed_on_answer(struct node *node, struct stream *s)
     char text[ENDPOINT_TEXT_MAX];
     struct endpoint seen;
     struct conn_rare *rare;
-    if (s->conn->state != CONN_UP || s->in.was_reset || receive_lane_readable(&s->in) > sizeof text) {
+    if (s->conn->state != CONN_UP || s->in.was_reset ||
+        receive_lane_readable(&s->in) > sizeof text) {
         s->node_flags = STREAM_HIDDEN;
         (void)stream_reset(s, WEIR_REASON_CANCELLED, node->now_us);
         (void)stream_stop(s, WEIR_REASON_CANCELLED, node->now_us);

@@ -47,9 +47,13 @@ static struct peer_record *record_make(struct node *node, const struct peer_id *
     if (peers == NULL) return NULL;
     uint64_t max = node->env.limits->value[LIMIT_BOOK_PEERS];
     if (peers->records.count >= max) {
-        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE, .name = LIMIT_BOOK_PEERS, .side = LIMIT_SIDE_LOCAL,
-                                           .used = peers->records.count, .max = max};
-        *error = errors_fail(node, WEIR_E_LIMIT, &limit, peer, "holds and rules are kept for no more peers: release some");
+        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                           .name = LIMIT_BOOK_PEERS,
+                                           .side = LIMIT_SIDE_LOCAL,
+                                           .used = peers->records.count,
+                                           .max = max};
+        *error = errors_fail(node, WEIR_E_LIMIT, &limit, peer,
+                             "holds and rules are kept for no more peers: release some");
         return NULL;
     }
     record = state_alloc(node, sizeof *record, error);
@@ -74,7 +78,8 @@ void peers_free(struct node *node)
     struct peer_record *record;
     uint32_t cursor = 0;
     if (peers == NULL) return;
-    while ((record = map_next(&peers->records, &cursor)) != NULL) state_release(node, record, sizeof *record);
+    while ((record = map_next(&peers->records, &cursor)) != NULL)
+        state_release(node, record, sizeof *record);
     map_free(&peers->records);
     while (!list_is_empty(&peers->networks)) {
         struct network_rule *rule = list_first(&peers->networks, struct network_rule, link);
@@ -104,7 +109,8 @@ bool peers_may_connect(const struct node *node, const struct peer_id *peer, bool
 static struct network_rule *network_find(const struct node *node, const char *name, size_t len)
 {
     if (node->peers == NULL) return NULL;
-    for (struct list *link = node->peers->networks.next; link != &node->peers->networks; link = link->next) {
+    for (struct list *link = node->peers->networks.next; link != &node->peers->networks;
+         link = link->next) {
         struct network_rule *rule = list_entry(link, struct network_rule, link);
         if (rule->len == len && memcmp(rule->name, name, len) == 0) return rule;
     }
@@ -128,7 +134,8 @@ void peers_apply_hold(struct node *node, struct transport_conn *c)
 
 static void apply_hold_all(struct node *node, const struct peer_id *peer)
 {
-    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c)) peers_apply_hold(node, c);
+    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c))
+        peers_apply_hold(node, c);
 }
 
 static int64_t on_hold(struct node *node, const struct peer_id *peer)
@@ -145,7 +152,8 @@ static int64_t on_release(struct node *node, const struct peer_id *peer)
 {
     struct peer_record *record = peers_record(node, peer);
     if (record == NULL || record->holds == 0)
-        return errors_fail(node, WEIR_E_STATE, NULL, peer, "that peer is not held: each release undoes one hold");
+        return errors_fail(node, WEIR_E_STATE, NULL, peer,
+                           "that peer is not held: each release undoes one hold");
     if (--record->holds == 0) apply_hold_all(node, peer);
     record_sweep(node, record);
     return 0;
@@ -174,7 +182,8 @@ static int network_rule_add(struct node *node, const char *name, size_t len, uin
     struct peers *peers = open_table(node, &error);
     if (peers == NULL) return error;
     if (peers->network_count >= NETWORKS_MAX)
-        return errors_fail(node, WEIR_E_LIMIT, NULL, NULL, "there are rules for %d networks, which is the most", NETWORKS_MAX);
+        return errors_fail(node, WEIR_E_LIMIT, NULL, NULL,
+                           "there are rules for %d networks, which is the most", NETWORKS_MAX);
     struct network_rule *rule = state_alloc(node, sizeof *rule, &error);
     if (rule == NULL) return error;
     rule->access = (uint8_t)access;
@@ -204,7 +213,8 @@ static int64_t on_network(struct node *node, const char *name, size_t len, uint3
     }
     if (error != 0) return error;
     while ((c = conns_next(node, &cursor)) != NULL) {
-        if (c->state == CONN_UP && !peers_network_may_connect(node, c->transport->ops->conn_network(c)))
+        if (c->state == CONN_UP &&
+            !peers_network_may_connect(node, c->transport->ops->conn_network(c)))
             conns_close(node, c, WEIR_REASON_NETWORK, NULL, 0);
     }
     return 0;
@@ -220,24 +230,29 @@ static struct book *open_book(struct node *node, int *error)
     struct peers *peers = open_table(node, error);
     if (peers == NULL) return NULL;
     if (peers->book != NULL) return peers->book;
-    const struct book_limits limits = {.addresses_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_ADDRESSES],
-                                       .peers_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_PEERS]};
+    const struct book_limits limits = {
+        .addresses_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_ADDRESSES],
+        .peers_max = (uint32_t)node->env.limits->value[LIMIT_BOOK_PEERS]};
     peers->book = state_alloc(node, sizeof *peers->book, error);
-    if (peers->book != NULL) book_init(peers->book, node->env.mem, &node->budget, node->hash_key, &limits);
+    if (peers->book != NULL)
+        book_init(peers->book, node->env.mem, &node->budget, node->hash_key, &limits);
     return peers->book;
 }
 
-void peers_note_success(struct node *node, const struct peer_id *peer, const struct multiaddr *address)
+void peers_note_success(struct node *node, const struct peer_id *peer,
+                        const struct multiaddr *address)
 {
     int error;
     struct book *book = open_book(node, &error);
     if (book == NULL) return;
     (void)book_expire(book, node->now_us, 16);
-    (void)book_add(book, peer, address, ADDRESS_DIALLED_BACK, 0, node->now_us, node->now_us + reached_life_us, NULL);
+    (void)book_add(book, peer, address, ADDRESS_DIALLED_BACK, 0, node->now_us,
+                   node->now_us + reached_life_us, NULL);
     book_on_success(book, peer, address, node->now_us, 0);
 }
 
-void peers_note_failure(struct node *node, const struct peer_id *peer, const struct multiaddr *address)
+void peers_note_failure(struct node *node, const struct peer_id *peer,
+                        const struct multiaddr *address)
 {
     if (peers_book(node) != NULL) book_on_failure(peers_book(node), peer, address, node->now_us);
 }
@@ -250,13 +265,17 @@ static int64_t on_add_address(struct node *node, const struct node_call *call)
     int error = address_parse(&address, call->data, call->len, 0, 0, &why);
     if (call->peer->len == 0) return WEIR_E_PEER_ID;
     if (error != 0)
-        return errors_fail(node, error, NULL, call->peer, "at byte %u: %s", (unsigned)why.offset, why.sentence);
+        return errors_fail(node, error, NULL, call->peer, "at byte %u: %s", (unsigned)why.offset,
+                           why.sentence);
     struct book *book = open_book(node, &error);
     if (book == NULL) return error;
     (void)book_expire(book, node->now_us, 16);
-    error = book_add(book, call->peer, &address, ADDRESS_CONFIGURED, 0, node->now_us, BOOK_NEVER, &limit);
-    if (error == WEIR_E_BUDGET) return errors_fail(node, error, &limit, call->peer, "no budget for another address");
-    if (error == WEIR_E_LIMIT) return errors_fail(node, error, NULL, call->peer, "the book takes no more addresses");
+    error = book_add(book, call->peer, &address, ADDRESS_CONFIGURED, 0, node->now_us, BOOK_NEVER,
+                     &limit);
+    if (error == WEIR_E_BUDGET)
+        return errors_fail(node, error, &limit, call->peer, "no budget for another address");
+    if (error == WEIR_E_LIMIT)
+        return errors_fail(node, error, NULL, call->peer, "the book takes no more addresses");
     return error < 0 ? error : 0;
 }
 

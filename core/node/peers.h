@@ -6,11 +6,11 @@
 struct book;
 struct multiaddr;
 
-/* What the application said about peers: holds, access, addresses; and about networks. A record exists only while it
- * says something. */
+/* What the application said about peers: holds, access, addresses; and about networks. A record
+ * exists only while it says something. */
 
-/** Policy by id. With refuse_unknown only accepted peers may connect; a peer that we dialled is let in unless it is
- *  refused, since the application asked for it. */
+/** Policy by id. With refuse_unknown only accepted peers may connect; a peer that we dialled is let
+ * in unless it is refused, since the application asked for it. */
 bool peers_may_connect(const struct node *node, const struct peer_id *peer, bool dialled);
 /** Policy by network name: the node's own, unless a rule says otherwise. */
 bool peers_network_may_connect(const struct node *node, const char *network);
@@ -22,8 +22,10 @@ void peers_free(struct node *node);
 /** The address book, or NULL while it is not used. */
 struct book *peers_book(const struct node *node);
 /** A peer was reached at an address (over a network): remember it. */
-void peers_note_success(struct node *node, const struct peer_id *peer, const struct multiaddr *address);
-void peers_note_failure(struct node *node, const struct peer_id *peer, const struct multiaddr *address);
+void peers_note_success(struct node *node, const struct peer_id *peer,
+                        const struct multiaddr *address);
+void peers_note_failure(struct node *node, const struct peer_id *peer,
+                        const struct multiaddr *address);
 
 /** Every NODE_CALL_PEER_* but DIAL, and NETWORK_ACCESS. */
 int64_t peers_on_call(struct node *node, const struct node_call *call);

@@ -8,7 +8,7 @@ enum { NETWORK_NAME_MAX = 64 };
 struct peer_record {
     struct peer_id id;
     uint32_t holds;
-    uint8_t access;            /**< WEIR_ACCESS_* */
+    uint8_t access; /**< WEIR_ACCESS_* */
 };
 struct network_rule {
     struct list link;
@@ -17,7 +17,7 @@ struct network_rule {
 };
 struct peers {
     struct map records;
-    struct book *book;         /**< NULL until an address is known */
+    struct book *book; /**< NULL until an address is known */
     struct list networks;
     uint32_t network_count;
 };

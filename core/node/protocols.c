@@ -36,7 +36,8 @@ static int table_open(struct node *node)
     int error = 0;
     if (node->protocols != NULL) return 0;
     node->protocols = state_alloc(node, sizeof *node->protocols, &error);
-    if (node->protocols != NULL) map_init(&node->protocols->by_name, node->env.mem, node->hash_key, name_key);
+    if (node->protocols != NULL)
+        map_init(&node->protocols->by_name, node->env.mem, node->hash_key, name_key);
     return error;
 }
 
@@ -114,7 +115,8 @@ void protocols_free(struct node *node)
     struct protocols *t = node->protocols;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->capacity; i++) {
-        if (t->numbers[i] != NULL) state_release(node, t->numbers[i], sizeof *t->numbers[i] + t->numbers[i]->len);
+        if (t->numbers[i] != NULL)
+            state_release(node, t->numbers[i], sizeof *t->numbers[i] + t->numbers[i]->len);
     }
     state_release(node, t->numbers, t->capacity * sizeof *t->numbers);
     map_free(&t->by_name);
@@ -126,11 +128,13 @@ static int check_name(struct node *node, const char *name, size_t len)
 {
     uint64_t max = node->env.limits->value[LIMIT_PROTOCOL_NAME];
     if (!stream_head_is_name(name, len, max))
-        return errors_fail(node, WEIR_E_NAME, NULL, NULL,
-                           "a protocol's name has 1 to %llu printable ASCII characters and no space",
-                           (unsigned long long)max);
+        return errors_fail(
+            node, WEIR_E_NAME, NULL, NULL,
+            "a protocol's name has 1 to %llu printable ASCII characters and no space",
+            (unsigned long long)max);
     if (len >= 5 && memcmp(name, "weir/", 5) == 0)
-        return errors_fail(node, WEIR_E_NAME, NULL, NULL, "names that begin with weir/ are weir's own: choose another");
+        return errors_fail(node, WEIR_E_NAME, NULL, NULL,
+                           "names that begin with weir/ are weir's own: choose another");
     return 0;
 }
 
@@ -141,14 +145,20 @@ int64_t protocols_on_serve(struct node *node, const struct node_call *call)
     const char *name = call->data;
     int error = check_name(node, name, call->len);
     if (error != 0) return error;
-    uint32_t urgency = options == NULL || options->urgency_plus1 == 0 ? URGENCY_DEFAULT : options->urgency_plus1 - 1;
+    uint32_t urgency = options == NULL || options->urgency_plus1 == 0 ? URGENCY_DEFAULT
+                                                                      : options->urgency_plus1 - 1;
     if (urgency >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
     if (protocols_served(node, name, call->len) != NULL)
-        return errors_fail(node, WEIR_E_EXISTS, NULL, NULL, "%.*s is served already", (int)call->len, name);
+        return errors_fail(node, WEIR_E_EXISTS, NULL, NULL, "%.*s is served already",
+                           (int)call->len, name);
     if (node->protocols != NULL && node->protocols->served >= max) {
-        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE, .name = LIMIT_PROTOCOLS, .side = LIMIT_SIDE_LOCAL,
-                                           .used = node->protocols->served, .max = max};
-        return errors_fail(node, WEIR_E_LIMIT, &limit, NULL, "the node serves as many protocols as its limit allows");
+        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                           .name = LIMIT_PROTOCOLS,
+                                           .side = LIMIT_SIDE_LOCAL,
+                                           .used = node->protocols->served,
+                                           .max = max};
+        return errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
+                           "the node serves as many protocols as its limit allows");
     }
     struct protocol *p = protocols_intern(node, name, call->len, &error);
     if (p == NULL) return error;
@@ -162,7 +172,8 @@ int64_t protocols_on_serve(struct node *node, const struct node_call *call)
 int64_t protocols_on_unserve(struct node *node, const struct node_call *call)
 {
     struct protocol *p = protocols_served(node, call->data, call->len);
-    if (p == NULL) return errors_fail(node, WEIR_E_NOT_FOUND, NULL, NULL, "that protocol is not served");
+    if (p == NULL)
+        return errors_fail(node, WEIR_E_NOT_FOUND, NULL, NULL, "that protocol is not served");
     p->served = false;
     node->protocols->served--;
     protocols_sweep(node, p);

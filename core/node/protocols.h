@@ -6,8 +6,8 @@
 /** A protocol's name: served, or used by streams, or both. Charged to the node's budget. */
 struct protocol {
     uint64_t user;
-    uint32_t refs;             /**< streams */
-    uint32_t number;           /**< stream.node_protocol; from 1 */
+    uint32_t refs;   /**< streams */
+    uint32_t number; /**< stream.node_protocol; from 1 */
     uint8_t urgency;
     bool served;
     uint8_t len;

@@ -27,10 +27,7 @@ struct transport_conn *registry_find(const struct node *node, const struct peer_
     return scan(node, peer);
 }
 
-static struct conn_rare *rare_of(const struct transport_conn *c)
-{
-    return c->node_data;
-}
+static struct conn_rare *rare_of(const struct transport_conn *c) { return c->node_data; }
 
 struct transport_conn *registry_next(const struct transport_conn *c)
 {
@@ -40,7 +37,8 @@ struct transport_conn *registry_next(const struct transport_conn *c)
 uint32_t registry_count(const struct node *node, const struct peer_id *peer)
 {
     uint32_t count = 0;
-    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c)) count++;
+    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c))
+        count++;
     return count;
 }
 
@@ -72,7 +70,8 @@ static bool build_map(struct node *node)
 
 int registry_add(struct node *node, struct transport_conn *c)
 {
-    if (node->by_peer == NULL && (node->connections >= REGISTRY_SCAN_MAX || node->handles.count > REGISTRY_SCAN_HANDLES) &&
+    if (node->by_peer == NULL &&
+        (node->connections >= REGISTRY_SCAN_MAX || node->handles.count > REGISTRY_SCAN_HANDLES) &&
         !build_map(node))
         return WEIR_E_MEMORY;
     struct transport_conn *head = registry_find(node, conns_peer(c));
@@ -101,7 +100,8 @@ static void unlink_from(struct transport_conn *head, struct transport_conn *c)
 }
 
 /* Make next the head in place of head. The map has room for it since head leaves it. */
-static void replace_head(struct node *node, struct transport_conn *head, struct transport_conn *next)
+static void replace_head(struct node *node, struct transport_conn *head,
+                         struct transport_conn *next)
 {
     if (node->by_peer != NULL) {
         const struct peer_id *peer = conns_peer(head);
@@ -138,7 +138,8 @@ struct transport_conn *registry_remove(struct node *node, struct transport_conn 
         rare_of(c)->next = NULL;
         return next;
     }
-    if (node->by_peer != NULL) (void)map_remove(node->by_peer, conns_peer(c)->bytes, conns_peer(c)->len);
+    if (node->by_peer != NULL)
+        (void)map_remove(node->by_peer, conns_peer(c)->bytes, conns_peer(c)->len);
     c->node_flags = (uint8_t)(c->node_flags & ~CONN_PRIMARY);
     node->peers_up--;
     return NULL;

@@ -9,8 +9,9 @@ void *state_alloc(struct node *node, size_t size, int *error)
 {
     struct limit_record limit;
     if (!budget_charge(&node->budget, size, &limit)) {
-        *error = errors_fail(node, WEIR_E_BUDGET, &limit, NULL,
-                             "the node's memory budget is used up; close something or raise memory_bytes");
+        *error = errors_fail(
+            node, WEIR_E_BUDGET, &limit, NULL,
+            "the node's memory budget is used up; close something or raise memory_bytes");
         return NULL;
     }
     void *block = mem_alloc(node->env.mem, size);

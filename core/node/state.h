@@ -9,44 +9,46 @@
 
 /* What a node holds. Private to core/node.
  *
- * A node of a large world may cost very little, so what only some nodes need hangs behind a pointer that is NULL until
- * it is used, and a connection is its transport's one allocation: node's part of it is a handful of fields.
+ * A node of a large world may cost very little, so what only some nodes need hangs behind a pointer
+ * that is NULL until it is used, and a connection is its transport's one allocation: node's part of
+ * it is a handful of fields.
  *
- * Handles of kind 1 are connections. Their object is a struct transport_conn, or, while a dial is under way or failed,
- * the struct dial with the lowest bit of the pointer set: one handle from the call of dial to the last event, whichever
- * attempt wins. Handles of kind 2 are streams. */
+ * Handles of kind 1 are connections. Their object is a struct transport_conn, or, while a dial is
+ * under way or failed, the struct dial with the lowest bit of the pointer set: one handle from the
+ * call of dial to the last event, whichever attempt wins. Handles of kind 2 are streams. */
 
 enum { HANDLE_CONNECTION = 1, HANDLE_STREAM = 2 };
 
 /** transport_conn.node_flags. */
 enum conn_flags {
-    CONN_TOLD = 1,             /**< the application knows the handle: the end must be told too */
-    CONN_TELL_CONNECTED = 2,   /**< waits in node->started */
+    CONN_TOLD = 1,           /**< the application knows the handle: the end must be told too */
+    CONN_TELL_CONNECTED = 2, /**< waits in node->started */
     CONN_TELL_PEER_UP = 4,
-    CONN_TELL_PEER_DOWN = 8,   /**< the last one of its peer */
-    CONN_LOSER = 16,           /**< lost a merge: goes when its streams are over */
-    CONN_ATTEMPT = 32,         /**< of a dial: node_data is the struct dial (NULL: cancelled), node_index its target */
-    CONN_REGISTERED = 64,      /**< in the registry */
-    CONN_PRIMARY = 128         /**< the one to use for its peer */
+    CONN_TELL_PEER_DOWN = 8, /**< the last one of its peer */
+    CONN_LOSER = 16,         /**< lost a merge: goes when its streams are over */
+    CONN_ATTEMPT =
+        32, /**< of a dial: node_data is the struct dial (NULL: cancelled), node_index its target */
+    CONN_REGISTERED = 64, /**< in the registry */
+    CONN_PRIMARY = 128    /**< the one to use for its peer */
 };
 
 /** stream.node_flags. */
 enum stream_flags {
-    STREAM_HEADER = 1,         /**< opened by the peer, its protocol name is not complete */
-    STREAM_HIDDEN = 2,         /**< node's own: refused, or a built-in protocol */
-    STREAM_ASKING = 4,         /**< hidden: we asked how the peer sees us */
+    STREAM_HEADER = 1, /**< opened by the peer, its protocol name is not complete */
+    STREAM_HIDDEN = 2, /**< node's own: refused, or a built-in protocol */
+    STREAM_ASKING = 4, /**< hidden: we asked how the peer sees us */
     STREAM_TELL_OPENED = 8,
-    STREAM_TOLD_END = 16,      /**< the application knows that the peer finished */
-    STREAM_GONE = 32           /**< its end was told; in node->gone_streams */
+    STREAM_TOLD_END = 16, /**< the application knows that the peer finished */
+    STREAM_GONE = 32      /**< its end was told; in node->gone_streams */
 };
 
 /** What few connections have. node_data of a connection that is no attempt. */
 struct conn_rare {
     struct transport_conn *next; /**< another connection of the same peer */
-    struct endpoint observed;  /**< how the peer sees us; family NONE: it has not said */
+    struct endpoint observed;    /**< how the peer sees us; family NONE: it has not said */
     bool tell_observed;
     uint32_t report_len;
-    char *report;              /**< what the dial met; charged */
+    char *report; /**< what the dial met; charged */
 };
 
 struct dialer;
@@ -67,16 +69,16 @@ struct node {
     uint64_t now_us, number;
 
     /* The queues of events: events.c. */
-    struct list started;       /**< connections, by ready_link: up, moved, openable, observed */
-    struct list streams;       /**< streams with facts to tell, by dirty_link */
-    struct list ended;         /**< connections whose end is to be told, by ready_link */
+    struct list started; /**< connections, by ready_link: up, moved, openable, observed */
+    struct list streams; /**< streams with facts to tell, by dirty_link */
+    struct list ended;   /**< connections whose end is to be told, by ready_link */
     struct list gone_streams, gone_conns; /**< told; they go at the next turn */
     uint32_t queue_pushed, queue_popped;  /**< of streams: counts that wrap */
 
     uint32_t connections, peers_up, streams_open;
-    int32_t error_code;        /**< of the last failed call */
-    weir_error *error;         /**< its facts, if it had any */
-    struct map *by_peer;       /**< primary connections; NULL while there are few */
+    int32_t error_code;  /**< of the last failed call */
+    weir_error *error;   /**< its facts, if it had any */
+    struct map *by_peer; /**< primary connections; NULL while there are few */
     struct listeners *listeners;
     struct protocols *protocols;
     struct dialer *dialer;
@@ -88,11 +90,9 @@ struct node {
 };
 
 /** Whether the object of a connection's handle is a dial. */
-static inline bool state_is_dial(const void *object)
-{
-    return ((uintptr_t)object & 1) != 0;
-}
-/** Zeroed memory, charged to the node's budget. @return NULL with *error WEIR_E_BUDGET (facts noted) or WEIR_E_MEMORY */
+static inline bool state_is_dial(const void *object) { return ((uintptr_t)object & 1) != 0; }
+/** Zeroed memory, charged to the node's budget. @return NULL with *error WEIR_E_BUDGET (facts
+ * noted) or WEIR_E_MEMORY */
 void *state_alloc(struct node *node, size_t size, int *error);
 void state_release(struct node *node, void *block, size_t size);
 /** The transport that serves an endpoint's family, or NULL. */

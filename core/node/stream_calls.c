@@ -8,20 +8,26 @@
 #include "node/streams.h"
 #include <string.h>
 
-static int fail_no_stream(struct node *node, const struct transport_conn *c, bool one_way, int error)
+static int fail_no_stream(struct node *node, const struct transport_conn *c, bool one_way,
+                          int error)
 {
     const struct peer_id *peer = conns_peer(c);
     const struct conn_streams *st = c->streams;
     unsigned type = one_way ? 1 : 0;
-    if (error == WEIR_E_BUDGET && st != NULL && budget_room(&st->budget) > sizeof(struct stream) + STREAM_HEAD_MAX)
-        return errors_fail(node, error, NULL, peer,
-                           "the peer's credit does not hold a protocol's name now: wait until it reads");
+    if (error == WEIR_E_BUDGET && st != NULL &&
+        budget_room(&st->budget) > sizeof(struct stream) + STREAM_HEAD_MAX)
+        return errors_fail(
+            node, error, NULL, peer,
+            "the peer's credit does not hold a protocol's name now: wait until it reads");
     if (error != WEIR_E_LIMIT || st == NULL) return error;
     const struct limit_record limit = {.scope = LIMIT_SCOPE_CONNECTION,
                                        .name = one_way ? LIMIT_STREAMS_UNI : LIMIT_STREAMS_BIDI,
-                                       .side = LIMIT_SIDE_REMOTE, .used = st->next_local[type], .max = st->open_max[type]};
-    return errors_fail(node, error, &limit, peer,
-                       "the peer allows no more streams now: finish some and wait for WEIR_EVENT_OPENABLE");
+                                       .side = LIMIT_SIDE_REMOTE,
+                                       .used = st->next_local[type],
+                                       .max = st->open_max[type]};
+    return errors_fail(
+        node, error, &limit, peer,
+        "the peer allows no more streams now: finish some and wait for WEIR_EVENT_OPENABLE");
 }
 
 static int check_open(struct node *node, const struct node_call *call, struct transport_conn **out)
@@ -32,12 +38,15 @@ static int check_open(struct node *node, const struct node_call *call, struct tr
     *out = conns_get(node, call->object, &dial, &error);
     if (error != 0) return error;
     if (*out == NULL || (*out)->state != CONN_UP) return WEIR_E_NOT_CONNECTED;
-    if (drain_is_on(node)) return errors_fail(node, WEIR_E_DRAINING, NULL, NULL, "the node is draining: open no more");
-    if (options != NULL && (options->urgency_plus1 > SCHED_URGENCIES || (options->flags & ~WEIR_ONE_WAY) != 0))
+    if (drain_is_on(node))
+        return errors_fail(node, WEIR_E_DRAINING, NULL, NULL, "the node is draining: open no more");
+    if (options != NULL &&
+        (options->urgency_plus1 > SCHED_URGENCIES || (options->flags & ~WEIR_ONE_WAY) != 0))
         return WEIR_E_ARGUMENT;
     if (!stream_head_is_name(call->data, call->len, node->env.limits->value[LIMIT_PROTOCOL_NAME]))
-        return errors_fail(node, WEIR_E_NAME, NULL, NULL,
-                           "a protocol's name has 1 to 128 printable ASCII characters and no space");
+        return errors_fail(
+            node, WEIR_E_NAME, NULL, NULL,
+            "a protocol's name has 1 to 128 printable ASCII characters and no space");
     return 0;
 }
 
@@ -48,14 +57,16 @@ int64_t streams_on_open(struct node *node, const struct node_call *call)
     int error = check_open(node, call, &c);
     if (error != 0) return error;
     bool one_way = options != NULL && (options->flags & WEIR_ONE_WAY) != 0;
-    uint8_t urgency = options == NULL || options->urgency_plus1 == 0 ? 3 : (uint8_t)(options->urgency_plus1 - 1);
+    uint8_t urgency =
+        options == NULL || options->urgency_plus1 == 0 ? 3 : (uint8_t)(options->urgency_plus1 - 1);
     struct protocol *p = protocols_intern(node, call->data, call->len, &error);
     if (p == NULL) return error;
     /* The handle first: once the stream exists, nothing may fail. */
     uint64_t handle = handle_add(&node->handles, HANDLE_STREAM, p);
     struct stream *s = NULL;
     error = WEIR_E_MEMORY;
-    if (handle != 0) s = stream_head_open(c, call->data, call->len, one_way, urgency, node->now_us, &error);
+    if (handle != 0)
+        s = stream_head_open(c, call->data, call->len, one_way, urgency, node->now_us, &error);
     if (s == NULL) {
         if (handle != 0) handle_remove(&node->handles, handle);
         protocols_sweep(node, p);
@@ -73,9 +84,11 @@ int64_t streams_on_open(struct node *node, const struct node_call *call)
 static int64_t after_read(struct node *node, struct stream *s, int64_t result)
 {
     if (result == WEIR_E_END) s->node_flags |= STREAM_TOLD_END;
-    if (!events_is_end_known(s) || (s->node_flags & (STREAM_TOLD_END | STREAM_GONE)) != 0) return result;
+    if (!events_is_end_known(s) || (s->node_flags & (STREAM_TOLD_END | STREAM_GONE)) != 0)
+        return result;
     /* The end came after READABLE was told: tell it, now that the bytes before it are read. */
-    if (receive_lane_readable(&s->in) == 0 && !list_is_linked(&s->dirty_link)) events_queue_stream(node, s);
+    if (receive_lane_readable(&s->in) == 0 && !list_is_linked(&s->dirty_link))
+        events_queue_stream(node, s);
     return result;
 }
 
@@ -112,8 +125,10 @@ int64_t streams_on_call(struct node *node, const struct node_call *call)
     case NODE_CALL_STREAM_WRITE: return write_bytes(node, s, call);
     case NODE_CALL_STREAM_FLUSH: return flush(node, s);
     case NODE_CALL_STREAM_PEEK: return peek(node, s, call);
-    case NODE_CALL_STREAM_CONSUME: return after_read(node, s, stream_consume(s, call->number, node->now_us));
-    case NODE_CALL_STREAM_READ: return after_read(node, s, stream_read(s, call->out, call->cap, node->now_us));
+    case NODE_CALL_STREAM_CONSUME:
+        return after_read(node, s, stream_consume(s, call->number, node->now_us));
+    case NODE_CALL_STREAM_READ:
+        return after_read(node, s, stream_read(s, call->out, call->cap, node->now_us));
     case NODE_CALL_STREAM_RESET: return stream_reset(s, call->flags, node->now_us);
     case NODE_CALL_STREAM_STOP: return stream_stop(s, call->flags, node->now_us);
     case NODE_CALL_STREAM_SET_URGENCY:

@@ -19,7 +19,8 @@ static bool is_ended(const struct stream *s)
     return s->in.state == RECEIVE_SIZED && s->in.contiguous == s->in.final_size;
 }
 
-enum stream_head_result stream_head_read(const struct stream *s, uint64_t name_max, struct stream_head *out)
+enum stream_head_result stream_head_read(const struct stream *s, uint64_t name_max,
+                                         struct stream_head *out)
 {
     uint8_t bytes[STREAM_HEAD_MAX];
     uint64_t readable = receive_lane_readable(&s->in);
@@ -30,13 +31,15 @@ enum stream_head_result stream_head_read(const struct stream *s, uint64_t name_m
     struct reader r = reader_of(bytes, len);
     uint64_t name_len = reader_varint(&r);
     if (r.failed) return partial;
-    if (name_len == 0 || name_len > name_max || name_len > STREAM_HEAD_NAME_MAX) return STREAM_HEAD_BAD;
+    if (name_len == 0 || name_len > name_max || name_len > STREAM_HEAD_NAME_MAX)
+        return STREAM_HEAD_BAD;
     const uint8_t *name = reader_bytes(&r, name_len);
     if (name == NULL) return partial;
     out->name_len = (size_t)name_len;
     out->len = len - reader_left(&r);
     memcpy(out->name, name, out->name_len);
-    return stream_head_is_name(out->name, out->name_len, name_max) ? STREAM_HEAD_DONE : STREAM_HEAD_BAD;
+    return stream_head_is_name(out->name, out->name_len, name_max) ? STREAM_HEAD_DONE
+                                                                   : STREAM_HEAD_BAD;
 }
 
 /* Whether the peer's credit takes the head: a head in two parts would need a writer that waits. */
@@ -48,8 +51,8 @@ static bool fits(const struct transport_conn *c, bool one_way, size_t len)
     return len <= of_stream && len <= of_connection;
 }
 
-struct stream *stream_head_open(struct transport_conn *c, const char *name, size_t name_len, bool one_way,
-                                uint8_t urgency, uint64_t now_us, int *error)
+struct stream *stream_head_open(struct transport_conn *c, const char *name, size_t name_len,
+                                bool one_way, uint8_t urgency, uint64_t now_us, int *error)
 {
     uint8_t bytes[STREAM_HEAD_MAX];
     struct writer w = writer_of(bytes, sizeof bytes);
@@ -64,7 +67,8 @@ struct stream *stream_head_open(struct transport_conn *c, const char *name, size
     if (s == NULL) return NULL;
     int64_t taken = stream_write(s, bytes, writer_len(&w), true, false, now_us);
     if (taken == (int64_t)writer_len(&w)) return s;
-    /* Our own budget refused. The id is used up, so the peer learns of the stream and of its end. */
+    /* Our own budget refused. The id is used up, so the peer learns of the stream and of its end.
+     */
     *error = taken < 0 ? (int)taken : WEIR_E_BUDGET;
     s->node_flags = STREAM_HIDDEN;
     (void)stream_reset(s, WEIR_REASON_CANCELLED, now_us);

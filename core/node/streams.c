@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Facts about streams. A stream that the peer opened is node's until its protocol name has come and is served; streams
- * of other names, and of node's built-in protocols, never become the application's. */
+/* Facts about streams. A stream that the peer opened is node's until its protocol name has come and
+ * is served; streams of other names, and of node's built-in protocols, never become the
+ * application's. */
 #include "node/streams.h"
 #include "base/assert.h"
 #include "node/conns.h"
@@ -33,6 +34,8 @@ void streams_refuse(struct node *node, struct stream *s, uint32_t reason)
     s->node_flags = STREAM_HIDDEN;
     if (s->has_out) (void)stream_reset(s, reason, node->now_us);
     if (s->has_in) (void)stream_stop(s, reason, node->now_us);
+    /* Node's own word waits for no turn of the application. */
+    s->conn->transport->ops->conn_flush(s->conn, node->now_us);
 }
 
 /* The stream becomes the application's. */
@@ -56,7 +59,8 @@ static void surface(struct node *node, struct stream *s, struct protocol *p, siz
 static void on_header(struct node *node, struct stream *s)
 {
     struct stream_head head;
-    enum stream_head_result result = stream_head_read(s, node->env.limits->value[LIMIT_PROTOCOL_NAME], &head);
+    enum stream_head_result result =
+        stream_head_read(s, node->env.limits->value[LIMIT_PROTOCOL_NAME], &head);
     if (result == STREAM_HEAD_WAIT) return;
     if (result == STREAM_HEAD_BAD) {
         metric_inc(node->env.metrics, METRIC_STREAMS_REFUSED);
@@ -89,7 +93,8 @@ static void settle_one(struct node *node, struct stream *s)
         if ((s->pending & STREAM_PENDING_OVER) != 0) streams_drop(node, s);
         return;
     }
-    if ((s->node_flags & STREAM_GONE) == 0 && events_stream_has_facts(s)) events_queue_stream(node, s);
+    if ((s->node_flags & STREAM_GONE) == 0 && events_stream_has_facts(s))
+        events_queue_stream(node, s);
 }
 
 void streams_settle(struct node *node, struct transport_conn *c)

@@ -3,7 +3,8 @@
 #define WEIR_NODE_STREAMS_H
 #include "node/state.h"
 
-/** Streams of a connection have facts: read headers, serve built-in protocols, queue the rest for the application. */
+/** Streams of a connection have facts: read headers, serve built-in protocols, queue the rest for
+ * the application. */
 void streams_settle(struct node *node, struct transport_conn *c);
 /** Forget a stream that is over: handle, name, transport's part. */
 void streams_drop(struct node *node, struct stream *s);
