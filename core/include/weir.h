@@ -250,8 +250,7 @@ WEIR_API int32_t weir_peer_parse(const char *text, weir_peer_id *peer);
 WEIR_API int32_t weir_peer_format(const weir_peer_id *peer, char *text, uint32_t cap);
 
 /** Read an address in any form ("host:port", "[::1]:4001", "weir:PEERID@host:port", a multiaddr)
- *  and write it as
- *  multiaddr text; says why it is no address.
+ *  and write it as multiaddr text; says why it is no address.
  *  @param text_out  room for WEIR_ADDRESS_TEXT_MAX
  *  @return the length written, WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_NULL, WEIR_E_SPACE
  *  @thread any
@@ -283,7 +282,8 @@ typedef struct weir_node_options {
     uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; WEIR_NONE: never */
     uint64_t dial_timeout_us;  /**< 0: 60 s */
     uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno */
-    uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect */
+    uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect
+                                    to us; peers that we dial are accepted unless refused */
     uint32_t datagram_bytes;   /**< UDP payload; 0: 1200, or 1452 on loopback. 1200 to 65000 */
     uint32_t offload_off;      /**< 1: never use UDP_SEGMENT and UDP_GRO */
     uint32_t streams_max;      /**< streams of each kind that a peer may have open; 0: 256 */
@@ -302,9 +302,8 @@ WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **
                                   weir_error *error);
 
 /** Close a node at once: connections are closed with WEIR_REASON_GOING_AWAY, sockets and memory
- *  are given back. What
- *  stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish what is under way
- *  first, use weir_node_drain.
+ *  are given back. What stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish
+ *  what is under way first, use weir_node_drain.
  *  @return 0, also the second time; WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_node_close(weir_node *node);
@@ -315,8 +314,7 @@ WEIR_API int32_t weir_node_close(weir_node *node);
 WEIR_API int32_t weir_node_free(weir_node *node);
 
 /** Listen on an address: "0.0.0.0:4001", "[::]:4001", ":4001" (both families), "127.0.0.1:0" (any
- *  port), a multiaddr.
- *  May be called several times.
+ *  port), a multiaddr. May be called several times.
  *  @return 0; WEIR_E_ADDRESS, WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET,
  *          WEIR_E_DRAINING, WEIR_E_CLOSED
  *  @since  0.1 */
@@ -336,8 +334,7 @@ typedef struct weir_serve_options {
 } weir_serve_options;
 
 /** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM. Names
- *  that are not served
- *  are refused with WEIR_REASON_PROTOCOL_NOT_SERVED.
+ *  that are not served are refused with WEIR_REASON_PROTOCOL_NOT_SERVED.
  *  @param name  1 to 128 bytes of printable ASCII without spaces; names that begin with "weir/"
  *               are weir's own
  *  @return 0; WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_LIMIT
@@ -351,12 +348,13 @@ WEIR_API int32_t weir_node_serve(weir_node *node, const char *name,
 WEIR_API int32_t weir_node_unserve(weir_node *node, const char *name);
 
 /** No new work: listeners refuse, dials fail with WEIR_E_DRAINING; open streams go on. When none
- *  is left, or at the
- *  deadline, connections close with the reason and WEIR_EVENT_DRAINED comes.
+ *  is left, or at the deadline, connections close with the reason and WEIR_EVENT_DRAINED comes.
  *  @param timeout_us  how long open streams may take; 0: close now
  *  @return 0, also the second time (a shorter deadline wins)
  *  @since  0.1 */
 WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t timeout_us);
+
+struct weir_event;
 
 /** Let go what was written, wait, take in what arrived, and fill events.
  *  @param cap         events that fit at events, at least 1
@@ -365,13 +363,11 @@ WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t time
  *  @return events written, 0 to cap; WEIR_E_CLOSED, WEIR_E_NULL, WEIR_E_ARGUMENT; WEIR_E_STATE in
  *          a world: use weir_world_poll
  *  @since  0.1 */
-struct weir_event;
 WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint32_t cap,
                                 int64_t timeout_us);
 
 /** A descriptor that becomes readable when weir_node_poll has something to do, its deadline
- *  included. For epoll and
- *  the like; valid until the node is closed.
+ *  included. For epoll and the like; valid until the node is closed.
  *  @return the descriptor; WEIR_E_STATE in a world
  *  @since  0.1 */
 WEIR_API int32_t weir_node_fd(weir_node *node);
@@ -394,6 +390,7 @@ WEIR_API int32_t weir_node_wake(weir_node *node);
 WEIR_API uint64_t weir_node_now(weir_node *node);
 
 /** The node's own peer id.
+ *  @return 0, WEIR_E_NULL, WEIR_E_CLOSED
  *  @since  0.1 */
 WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer);
 
@@ -419,7 +416,8 @@ typedef struct weir_node_statistics {
     uint64_t memory_max_bytes; /**< the budget */
 } weir_node_statistics;
 
-/** @return 0, WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_CLOSED
+/** The totals. Set statistics->size first; filled up to it. In a world most are the world's.
+ *  @return 0, WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_CLOSED
  *  @since  0.1 */
 WEIR_API int32_t weir_node_get_statistics(weir_node *node, weir_node_statistics *statistics);
 
@@ -494,11 +492,12 @@ typedef struct weir_dial_options {
 } weir_dial_options;
 
 /** Dial an address: "host:port", "weir:PEERID@host:port", a multiaddr with or without /p2p/PEERID.
- *  Several addresses
- *  of one peer are separated by commas. Names are looked up; IPv6 and IPv4 are raced (RFC 8305).
- *  One event answers: WEIR_EVENT_CONNECTED or WEIR_EVENT_CONNECTION_CLOSED; weir_connection_report
- *  then says what each attempt met. When there is a connection to that peer already, its handle is
- *  returned and CONNECTED comes for it again.
+ *  Several addresses of one peer are separated by commas. Names are looked up; IPv6 and IPv4 are
+ *  raced (RFC 8305). One event answers: WEIR_EVENT_CONNECTED or WEIR_EVENT_CONNECTION_CLOSED;
+ *  weir_connection_report then says what each attempt met. When there is a connection to that peer
+ *  already, its handle is returned and CONNECTED comes for it again. When both sides dial at once,
+ *  one connection stays: a dial whose own connection loses gets CONNECTED for the other, then
+ *  CONNECTION_CLOSED for its own handle with error 0 and WEIR_REASON_DUPLICATE.
  *  @return the connection's handle (positive); WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_LIMIT,
  *          WEIR_E_DRAINING
  *  @since  0.1 */
@@ -531,7 +530,8 @@ typedef struct weir_connection_info {
                                     */
 } weir_connection_info;
 
-/** @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+/** What is known of a connection, one that was closed included until the next poll.
+ *  @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_connection_get_info(weir_node *node, uint64_t connection,
                                           weir_connection_info *info);
@@ -557,7 +557,9 @@ WEIR_API int32_t weir_connection_observed(weir_node *node, uint64_t connection, 
 WEIR_API int32_t weir_connection_close(weir_node *node, uint64_t connection, uint32_t reason,
                                        const char *text);
 
-/** @since  0.1 */
+/** Give a connection a number of yours: it comes with its events.
+ *  @return 0, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
 WEIR_API int32_t weir_connection_set_user(weir_node *node, uint64_t connection, uint64_t user);
 
 /* ----------------------------------------------------------------- streams */
@@ -575,9 +577,9 @@ typedef struct weir_stream_options {
     uint64_t user;             /**< the stream's user tag */
 } weir_stream_options;
 
-/** Open a stream for a protocol. Needs no round trip: the name leaves with the first bytes. If the
- *  peer does not serve
- *  it, the stream is reset and stopped with WEIR_REASON_PROTOCOL_NOT_SERVED.
+/** Open a stream for a protocol. Needs no round trip: the name leaves with the first bytes, or
+ *  alone when you come back to poll. If the peer does not serve it, the stream is reset and
+ *  stopped with WEIR_REASON_PROTOCOL_NOT_SERVED.
  *  @return the stream's handle (positive); WEIR_E_NOT_CONNECTED; WEIR_E_LIMIT the peer allows no
  *          more streams: wait for WEIR_EVENT_OPENABLE; WEIR_E_BUDGET; WEIR_E_NAME; WEIR_E_STALE,
  *          WEIR_E_KIND; WEIR_E_DRAINING
@@ -641,11 +643,15 @@ WEIR_API int32_t weir_stream_reset(weir_node *node, uint64_t stream, uint32_t re
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_stop(weir_node *node, uint64_t stream, uint32_t reason);
 
-/** @param urgency  0 (first) to 7
+/** Change which streams of the connection go first on this side. Each urgency keeps a small floor.
+ *  @param urgency  0 (first) to 7
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_STALE, WEIR_E_KIND
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_set_urgency(weir_node *node, uint64_t stream, uint32_t urgency);
 
-/** @since  0.1 */
+/** Give a stream a number of yours: it comes with its events.
+ *  @return 0, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
 WEIR_API int32_t weir_stream_set_user(weir_node *node, uint64_t stream, uint64_t user);
 
 /** What is known of a stream. */
@@ -673,7 +679,8 @@ typedef struct weir_stream_info {
     char protocol[136];        /**< its protocol's name */
 } weir_stream_info;
 
-/** @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+/** What is known of a stream: how far it is, and if its writer waits, why, on whom, since when.
+ *  @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_get_info(weir_node *node, uint64_t stream, weir_stream_info *info);
 
@@ -705,7 +712,8 @@ typedef struct weir_peer_info {
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_list(weir_node *node, weir_peer_info *peers, uint32_t cap);
 
-/** @return 0; WEIR_E_NOT_FOUND nothing is known of that peer
+/** What is known of one peer. Set info->size first.
+ *  @return 0; WEIR_E_NOT_FOUND nothing is known of that peer; WEIR_E_SIZE, WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_get_info(weir_node *node, const weir_peer_id *peer,
                                     weir_peer_info *info);
@@ -740,8 +748,7 @@ WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, ui
                                    char *text, uint32_t cap);
 
 /** Accept or refuse a peer by id. A refused peer's connections are closed with
- *  WEIR_REASON_REFUSED, and dials to it
- *  fail. Takes effect at once.
+ *  WEIR_REASON_REFUSED, and dials to it fail. Takes effect at once.
  *  @param access  WEIR_ACCESS_*
  *  @return 0, WEIR_E_ARGUMENT, WEIR_E_PEER_ID, WEIR_E_LIMIT
  *  @since  0.1 */
@@ -767,7 +774,9 @@ typedef struct weir_log_line {
     char text[224];            /**< control bytes are escaped */
 } weir_log_line;
 
-/** @param level  0 nothing, 1 errors, 2 warnings, 3 info, 4 debug, 5 trace
+/** Say which lines the log keeps from now on.
+ *  @param level  0 nothing, 1 errors, 2 warnings, 3 info, 4 debug, 5 trace
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_CLOSED, WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_node_log_level(weir_node *node, uint32_t level);
 
@@ -785,13 +794,21 @@ typedef struct weir_hash {
     uint64_t opaque[64];
 } weir_hash;
 
-/** @thread any
+/** Begin a hash.
+ *  @return 0, WEIR_E_NULL
+ *  @thread any
  *  @since  0.1 */
 WEIR_API int32_t weir_hash_init(weir_hash *hash);
-/** @thread any
+
+/** Add bytes.
+ *  @return 0, WEIR_E_NULL
+ *  @thread any
  *  @since  0.1 */
 WEIR_API int32_t weir_hash_update(weir_hash *hash, const void *data, uint64_t len);
-/** @param digest  room for WEIR_HASH_BYTES
+
+/** The hash of everything added. The state is used up: begin anew for another.
+ *  @param digest  room for WEIR_HASH_BYTES
+ *  @return 0, WEIR_E_NULL
  *  @thread any
  *  @since  0.1 */
 WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest);
@@ -799,8 +816,7 @@ WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest);
 /* ------------------------------------------------------------------- world */
 
 /** A simulated world: a virtual clock, nodes, links. The same engine, the same calls on its nodes;
- *  one seed, one
- *  trace. Nodes of a world are weir_node pointers that the world owns. */
+ *  one seed, one trace. Nodes of a world are weir_node pointers that the world owns. */
 typedef struct weir_world weir_world;
 
 #define WEIR_FIDELITY_PACKET 0u  /**< the UDP transport, every packet simulated */
@@ -840,19 +856,20 @@ typedef struct weir_link_options {
                                     change this often; 0: never */
 } weir_link_options;
 
-/** @return 0 and *world; WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_ARGUMENT,
- *  WEIR_E_MEMORY
+/** Make an empty world.
+ *  @return 0 and *world; WEIR_E_NULL, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION, WEIR_E_ARGUMENT,
+ *          WEIR_E_MEMORY
  *  @since  0.1 */
 WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world **world,
                                    weir_error *error);
 
-/** Free a world with all its nodes.
+/** Free a world with all its nodes; their pointers end too.
+ *  @return 0, WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_world_free(weir_world *world);
 
 /** Add a node. Its events carry the number that it gets, counted from 1 in order of adding. Its
- *  address is
- *  weir_node_address(node, 0): it listens from the start.
+ *  address is weir_node_address(node, 0): it listens from the start.
  *  @param options  as for weir_node_create; NULL: defaults. Without a key, the key comes from the
  *                  world's seed
  *  @since  0.1 */
@@ -881,12 +898,13 @@ WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *
                                  uint32_t cap);
 
 /** The world's clock.
+ *  @return microseconds; 0 for NULL
  *  @since  0.1 */
 WEIR_API uint64_t weir_world_now(weir_world *world);
 
 /** The running hash of the trace: every datagram delivered or dropped and every event, with its
- *  time. Equal seeds and
- *  equal calls give equal hashes on every machine.
+ *  time. Equal seeds and equal calls give equal hashes on every machine.
+ *  @return the hash; 0 for NULL
  *  @since  0.1 */
 WEIR_API uint64_t weir_world_hash(weir_world *world);
 

@@ -65,7 +65,7 @@ struct stream *stream_head_open(struct transport_conn *c, const char *name, size
     }
     struct stream *s = streams_open_local(c, one_way, urgency, error);
     if (s == NULL) return NULL;
-    int64_t taken = stream_write(s, bytes, writer_len(&w), true, false, now_us);
+    int64_t taken = stream_write(s, bytes, writer_len(&w), false, false, now_us);
     if (taken == (int64_t)writer_len(&w)) return s;
     /* Our own budget refused. The id is used up, so the peer learns of the stream and of its end.
      */
