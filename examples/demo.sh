@@ -113,7 +113,10 @@ deliver() {
         say "fetching $1"
     fi
     if [ $is_here = no ]; then
-        (get "$1") || fail "the client failed"
+        get "$1" &
+        client=$!
+        wait "$client" || fail "the client failed"
+        client=
         show client "$scratch/client.said"
     fi
     cmp "$scratch/given/$1" "$scratch/got" || fail "what came differs from what was given"

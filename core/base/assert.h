@@ -5,7 +5,8 @@
 #include <stdlib.h>
 /** Our own broken invariant, never input from the wire or the API (style.md, section 6).
  *
- *  On in every build: a broken invariant in a network core is a vulnerability, and the branch costs less than a miss. */
+ *  On in every build: a broken invariant in a network core is a vulnerability, and the branch costs
+ *  less than a miss. */
 #define WEIR_ASSERT(condition)                                                                     \
     do {                                                                                           \
         if (!(condition)) {                                                                        \

@@ -6,12 +6,19 @@
 
 /** The charge-and-refund tree and the limit record (design.md, section 7).
  *
- *  Every byte held on behalf of a peer is charged to a leaf, and so to each of its ancestors: node, peer, connection,
- *  protocol, stream. A charge that any of them refuses changes none of them and says which one refused. Invariant: a
- *  parent's `used` is at least the sum of its children's; at the end of life every `used` is 0 (asserted by
- *  budget_end). No allocation happens here: a budget is a struct inside its owner. */
+ *  Every byte held on behalf of a peer is charged to a leaf, and so to each of its ancestors: node,
+ *  peer, connection, protocol, stream. A charge that any of them refuses changes none of them and
+ *  says which one refused. Invariant: a parent's `used` is at least the sum of its children's; at
+ *  the end of life every `used` is 0 (asserted by budget_end). No allocation happens here: a budget
+ *  is a struct inside its owner. */
 
-enum limit_scope { LIMIT_SCOPE_NODE = 1, LIMIT_SCOPE_PEER, LIMIT_SCOPE_CONNECTION, LIMIT_SCOPE_PROTOCOL, LIMIT_SCOPE_STREAM };
+enum limit_scope {
+    LIMIT_SCOPE_NODE = 1,
+    LIMIT_SCOPE_PEER,
+    LIMIT_SCOPE_CONNECTION,
+    LIMIT_SCOPE_PROTOCOL,
+    LIMIT_SCOPE_STREAM
+};
 enum limit_side { LIMIT_SIDE_LOCAL = 1, LIMIT_SIDE_REMOTE };
 
 /** Which limit was reached: the facts behind WEIR_E_BUDGET, WEIR_E_LIMIT and every refusal. */
@@ -20,8 +27,10 @@ struct limit_record {
     uint16_t name;             /**< index into limits.def; 0: not a limit */
     uint32_t side;             /**< enum limit_side: whose limit it is */
     uint64_t used, max;        /**< at the moment of refusal */
-    uint64_t since_us;         /**< when this scope was first refused without being relieved; 0 unknown */
-    const void *owner;         /**< the budget's owner (a peer, a connection): the caller turns it into an id */
+    uint64_t since_us;         /**< when this scope was first refused without being relieved; 0
+                                    unknown */
+    const void *owner;         /**< the budget's owner (a peer, a connection): the caller turns it
+                                    into an id */
 };
 
 struct budget {
@@ -32,9 +41,10 @@ struct budget {
     uint16_t scope, name;
     uint32_t children;         /**< live children, for budget_end */
 };
-void budget_init(struct budget *b, struct budget *parent, enum limit_scope scope, uint16_t name, uint64_t max,
-                 const void *owner);
-/** @param limit filled on refusal when not NULL. @return true when charged to b and all its ancestors */
+void budget_init(struct budget *b, struct budget *parent, enum limit_scope scope, uint16_t name,
+                 uint64_t max, const void *owner);
+/** @param limit filled on refusal when not NULL. @return true when charged to b and all its
+ *  ancestors */
 bool budget_charge(struct budget *b, uint64_t amount, struct limit_record *limit);
 /** Refunding more than was charged is our bug (asserted). */
 void budget_refund(struct budget *b, uint64_t amount);

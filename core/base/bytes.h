@@ -7,9 +7,9 @@
 
 /** A cursor over received bytes: the one way in which weir parses.
  *
- *  Every read checks the end. The first failure is sticky: `failed` stays true, all later reads give 0 or NULL, so
- *  a decoder may read a whole structure and look once. Lengths are unsigned and never added before they are checked
- *  (ENet's CVE-2006-1194 was a signed length). */
+ *  Every read checks the end. The first failure is sticky: `failed` stays true, all later reads
+ *  give 0 or NULL, so a decoder may read a whole structure and look once. Lengths are unsigned and
+ *  never added before they are checked (ENet's CVE-2006-1194 was a signed length). */
 struct reader {
     const uint8_t *at, *end;
     bool failed;
@@ -24,13 +24,15 @@ uint64_t reader_u64(struct reader *r);
 uint64_t reader_uint(struct reader *r, unsigned n);
 /** RFC 9000 section 16 variable-length integer. */
 uint64_t reader_varint(struct reader *r);
-/** A view of n bytes inside the input, or NULL (and failed) if fewer are left. n is 64 bits: it may come from the wire. */
+/** A view of n bytes inside the input, or NULL (and failed) if fewer are left. n is 64 bits: it may
+ *  come from the wire. */
 const uint8_t *reader_bytes(struct reader *r, uint64_t n);
 void reader_skip(struct reader *r, uint64_t n);
 /** A reader over the next n bytes, which the outer one skips. */
 struct reader reader_sub(struct reader *r, uint64_t n);
 
-/** A cursor over bytes to send. Sticky `full`, as reader's failed: nothing is written past the end. */
+/** A cursor over bytes to send. Sticky `full`, as reader's failed: nothing is written past the
+ *  end. */
 struct writer {
     uint8_t *start, *at, *end;
     bool full;

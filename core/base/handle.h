@@ -6,8 +6,9 @@
 
 /** Generation-checked handles: kind:5 | generation:24 | slot:24 = 53 bits (style.md, section 4).
  *
- *  0 is never valid: generations start at 1. A slot whose 2^24-1 generations are used up is retired. Free slots are
- *  reused oldest first, so that a stale handle stays recognisable for as long as possible. */
+ *  0 is never valid: generations start at 1. A slot whose 2^24-1 generations are used up is
+ *  retired. Free slots are reused oldest first, so that a stale handle stays recognisable for as
+ *  long as possible. */
 enum { HANDLE_SLOTS_MAX = 1 << 24 };
 struct handle_slot {
     void *object;              /**< NULL: free */
@@ -24,11 +25,13 @@ void handle_table_init(struct handle_table *table, const struct mem *mem, uint32
 void handle_table_free(struct handle_table *table);
 /** kind 1 to 31. @return the handle, or 0 when the table is full or there is no memory */
 uint64_t handle_add(struct handle_table *table, unsigned kind, void *object);
-/** @param error  set to 0, WEIR_E_STALE (unknown, freed or forged) or WEIR_E_KIND (another kind of object)
+/** @param error  set to 0, WEIR_E_STALE (unknown, freed or forged) or WEIR_E_KIND (another kind of
+ *                object)
  *  @return       the object, or NULL */
 void *handle_get(const struct handle_table *table, uint64_t handle, unsigned kind, int *error);
 void handle_remove(struct handle_table *table, uint64_t handle);
 unsigned handle_kind(uint64_t handle);
 /** Walk used slots: *cursor starts at 0. @return the next object of that kind (0: any), or NULL */
-void *handle_next(const struct handle_table *table, unsigned kind, uint32_t *cursor, uint64_t *handle);
+void *handle_next(const struct handle_table *table, unsigned kind, uint32_t *cursor,
+                  uint64_t *handle);
 #endif

@@ -3,8 +3,8 @@
 #define WEIR_BASE_LIST_H
 #include <stdbool.h>
 #include <stddef.h>
-/** Intrusive doubly linked list with a sentinel. A link that is in no list has next == NULL, so that
- *  list_is_linked answers without knowing the list; removing an unlinked link does nothing. */
+/** Intrusive doubly linked list with a sentinel. A link that is in no list has next == NULL, so
+ *  that list_is_linked answers without knowing the list; removing an unlinked link does nothing. */
 struct list {
     struct list *next, *prev;
 };

@@ -6,13 +6,15 @@
 #include <stdint.h>
 /** A bounded ring of log lines that the application drains; the engine prints nothing.
  *
- *  At most lines_max lines are kept, the oldest is dropped and counted when it overflows. Lines are at most
- *  LOG_TEXT_MAX bytes, cut with an ellipsis; control bytes that came from a peer are escaped (log injection). */
+ *  At most lines_max lines are kept, the oldest is dropped and counted when it overflows. Lines are
+ *  at most LOG_TEXT_MAX bytes, cut with an ellipsis; control bytes that came from a peer are
+ *  escaped (log injection). */
 enum log_level { LOG_ERROR = 1, LOG_WARN, LOG_INFO, LOG_DEBUG, LOG_TRACE };
 enum { LOG_TEXT_MAX = 223 };
 struct log_line {
     uint64_t time_us;
-    uint64_t sequence;         /**< counts every line that passed the level, dropped ones included */
+    uint64_t sequence;         /**< counts every line that passed the level, dropped ones
+                                    included */
     uint8_t level;
     char text[LOG_TEXT_MAX + 1];
 };

@@ -4,12 +4,14 @@
 #include "base/mem.h"
 #include <stdbool.h>
 
-/** A keyed hash map from byte strings to pointers: open addressing, linear probing, SipHash-1-3, backward-shift
- *  deletion (no tombstones, so a remote that opens and closes cannot slow look-ups down).
+/** A keyed hash map from byte strings to pointers: open addressing, linear probing, SipHash-1-3,
+ *  backward-shift deletion (no tombstones, so a remote that opens and closes cannot slow look-ups
+ *  down).
  *
- *  The map stores pointers; the key lives inside the value and is found by key_of. 16 bytes per slot; nothing is
- *  allocated until the first insert, capacity doubles from 8 at 3/4 load and shrinks again below 1/8. Iteration order depends on
- *  the hash key: never let a decision depend on it. */
+ *  The map stores pointers; the key lives inside the value and is found by key_of. 16 bytes per
+ *  slot; nothing is allocated until the first insert, capacity doubles from 8 at 3/4 load and
+ *  shrinks again below 1/8. Iteration order depends on the hash key: never let a decision depend on
+ *  it. */
 struct map_slot {
     uint64_t hash;
     void *value;               /**< NULL: empty */
@@ -30,7 +32,8 @@ void *map_get(const struct map *map, const void *key, size_t len);
 bool map_add(struct map *map, void *value);
 /** @return the value that was removed, or NULL */
 void *map_remove(struct map *map, const void *key, size_t len);
-/** Walk in slot order: cursor starts at 0. @return the next value or NULL at the end. Do not change the map meanwhile. */
+/** Walk in slot order: cursor starts at 0. @return the next value or NULL at the end. Do not change
+ *  the map meanwhile. */
 void *map_next(const struct map *map, uint32_t *cursor);
 /** Bytes that the slots take. */
 size_t map_bytes(const struct map *map);

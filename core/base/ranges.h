@@ -3,11 +3,11 @@
 #define WEIR_BASE_RANGES_H
 #include "base/mem.h"
 #include <stdbool.h>
-/** A bounded set of half-open ranges of 64-bit numbers, sorted, never touching: packet numbers received, bytes
- *  acknowledged, bytes lost, bytes that arrived out of order.
+/** A bounded set of half-open ranges of 64-bit numbers, sorted, never touching: packet numbers
+ *  received, bytes acknowledged, bytes lost, bytes that arrived out of order.
  *
- *  count_max bounds what a remote can make us keep (a byte in every second place: quinn's CVE-2026-25800). Look-ups
- *  are binary searches; an insert moves at most count_max ranges. */
+ *  count_max bounds what a remote can make us keep (a byte in every second place: quinn's
+ *  CVE-2026-25800). Look-ups are binary searches; an insert moves at most count_max ranges. */
 struct range {
     uint64_t start, end;       /**< end is one past the last */
 };
@@ -17,7 +17,8 @@ struct ranges {
 };
 void ranges_init(struct ranges *set, uint32_t count_max);
 void ranges_free(struct ranges *set, const struct mem *mem);
-/** Add [start, end), start < end. @return 0, WEIR_E_LIMIT (would exceed count_max; unchanged) or WEIR_E_MEMORY (unchanged) */
+/** Add [start, end), start < end. @return 0, WEIR_E_LIMIT (would exceed count_max; unchanged) or
+ *  WEIR_E_MEMORY (unchanged) */
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);
 /** Take [start, end) out. May split one range. @return as ranges_add */
 int ranges_remove(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);

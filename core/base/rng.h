@@ -4,10 +4,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-/** Counter-based random streams keyed by (seed, purpose, index): Philox-4x32-10 (Salmon et al., SC 2011).
+/** Counter-based random streams keyed by (seed, purpose, index): Philox-4x32-10 (Salmon et al., SC
+ *  2011).
  *
- *  A stream's n-th value depends on nothing but its key and n, so adding a draw in one place never shifts another
- *  (games.md, section 2). For simulated worlds, jitter and tests; never for secrets of a live node (rule R19). */
+ *  A stream's n-th value depends on nothing but its key and n, so adding a draw in one place never
+ *  shifts another (games.md, section 2). For simulated worlds, jitter and tests; never for secrets
+ *  of a live node (rule R19). */
 struct rng {
     uint32_t key[2];
     uint32_t counter[4];

@@ -2,7 +2,8 @@
 #ifndef WEIR_LIMITS_LIMITS_H
 #define WEIR_LIMITS_LIMITS_H
 #include <stdint.h>
-/** Few knobs: a memory budget and a peer count; everything else is derived from them, printable, and may be overridden. */
+/** Few knobs: a memory budget and a peer count; everything else is derived from them, printable,
+ *  and may be overridden. */
 enum limit {
     LIMIT_NONE,
 #define LIMIT(id, name, scope, value, unit, why) LIMIT_##id,

@@ -2,8 +2,8 @@
 #ifndef WEIR_OBSERVE_METRICS_H
 #define WEIR_OBSERVE_METRICS_H
 #include <stdint.h>
-/** Counters as Prometheus wants them: since start, monotonic; rates are the reader's work. In a live node they belong
- *  to the node, in a world to the world. */
+/** Counters as Prometheus wants them: since start, monotonic; rates are the reader's work. In a
+ *  live node they belong to the node, in a world to the world. */
 enum metric_kind { METRIC_COUNTER = 1, METRIC_GAUGE };
 enum metric {
 #define METRIC(id, name, kind, unit, help) METRIC_##id,

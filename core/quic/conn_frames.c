@@ -179,6 +179,7 @@ int conn_frames_process(struct connection *c, enum packet_type type, const uint8
         error = one(c, type, &f, from, now_us);
         if (error != 0) return error;
         if (c->phase > QUIC_UP) return 0; /* it closed: the rest does not matter */
+        if (type != PACKET_SHORT && c->hs == NULL) return 0; /* it completed the handshake, and with it this space */
     }
     return 0;
 }

@@ -130,21 +130,34 @@ struct candidate *conn_handshake_candidate(struct connection *c, const struct ci
 {
     struct conn_handshake *hs = c->hs;
     struct handshake *h;
-    int free_slot = -1;
-    for (int i = 0; i < QUIC_CANDIDATES_MAX; i++) {
-        if (hs->candidates[i] == NULL) free_slot = i;
-        else if (cid_equal(&hs->candidates[i]->scid, scid)) return hs->candidates[i];
+    struct candidate **slot = &hs->candidates[0];
+    for (unsigned i = 0; i < QUIC_CANDIDATES_MAX; i++) {
+        struct candidate *n = hs->candidates[i];
+        if (n != NULL && cid_equal(&n->scid, scid)) return n;
+        if (*slot != NULL && (n == NULL || n->order < (*slot)->order)) slot = &hs->candidates[i];
     }
-    if (free_slot < 0 || provider->fork(hs->first, &h) != 0) return NULL;
-    hs->candidates[free_slot] = candidate_new(c, scid, h);
-    if (hs->candidates[free_slot] == NULL) provider->close(h);
-    return hs->candidates[free_slot];
+    /* The oldest goes: whoever takes all places first and then falls silent must not keep the honest server out, whose
+     * whole answer is in one datagram. */
+    if (*slot != NULL) conn_handshake_drop(c, *slot);
+    if (provider->fork(hs->first, &h) != 0) return NULL;
+    *slot = candidate_new(c, scid, h);
+    if (*slot == NULL) provider->close(h);
+    else (*slot)->order = hs->candidates_made++;
+    return *slot;
+}
+
+bool conn_handshake_is_answered(const struct connection *c)
+{
+    for (unsigned i = 0; c->hs != NULL && i < QUIC_CANDIDATES_MAX; i++) {
+        if (c->hs->candidates[i] != NULL) return true;
+    }
+    return c->hs == NULL;
 }
 
 void conn_handshake_drop(struct connection *c, struct candidate *candidate)
 {
     struct conn_handshake *hs = c->hs;
-    if (hs == NULL || candidate == hs->adopted) return;
+    if (hs == NULL || candidate == NULL || candidate == hs->adopted) return;
     for (unsigned i = 0; i < QUIC_CANDIDATES_MAX; i++) {
         if (hs->candidates[i] != candidate) continue;
         hs->candidates[i] = NULL;
@@ -410,16 +423,15 @@ int conn_handshake_crypto(struct connection *c, struct candidate *from, enum han
 void conn_handshake_retry(struct connection *c, const uint8_t *packet, const struct packet_header *header, uint64_t now_us)
 {
     struct conn_handshake *hs = c->hs;
-    /* RFC 9000 17.2.5.2: one Retry, and none once the server has answered otherwise. */
-    if (!connection_is_client(c) || hs == NULL || hs->has_retry || hs->adopted != NULL || hs->processed_any) return;
-    for (unsigned i = 0; i < QUIC_CANDIDATES_MAX; i++) {
-        if (hs->candidates[i] != NULL) return;
-    }
+    /* RFC 9000 17.2.5.2: one Retry, and none once the server has answered otherwise. Here that means an answer that was
+     * verified: anybody on the path can answer, and must not keep the server's Retry out (rule R10). */
+    if (!connection_is_client(c) || hs == NULL || hs->has_retry || hs->adopted != NULL) return;
     if (header->token_len == 0 || header->token_len > sizeof hs->token || cid_equal(&header->scid, &c->remote_cid)) return;
     if (!packet_check_retry(packet, header, &hs->original_dcid)) {
         metric_inc(connection_env(c)->metrics, METRIC_DROPPED_UNDECRYPTABLE);
         return;
     }
+    for (unsigned i = 0; i < QUIC_CANDIDATES_MAX; i++) conn_handshake_drop(c, hs->candidates[i]);
     hs->has_retry = true;
     hs->retry_scid = header->scid;
     memcpy(hs->token, header->token, header->token_len);

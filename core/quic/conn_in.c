@@ -123,7 +123,7 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
     }
     int result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
                              : conn_frames_process(c, PACKET_HANDSHAKE, payload, len, from, &eliciting, &frame_type, now_us);
-    if (c->hs == NULL) { /* it completed or closed the handshake */
+    if (c->hs == NULL) { /* it completed the handshake */
         if (c->phase <= QUIC_UP) counted(c, now_us);
         return TAKEN;
     }
@@ -134,7 +134,7 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
     }
     acks = is_adopted ? &c->acks[1] : &from->acks;
     if (result == 0 && (from->largest[1] == PACKET_NUMBER_NONE || number > from->largest[1])) from->largest[1] = number;
-    counted(c, now_us);
+    if (is_adopted) counted(c, now_us); /* another may be anybody: its packets do not keep the dial alive */
     finish(c, acks, number, result, eliciting, frame_type, in->ecn, now_us);
     return TAKEN;
 }
@@ -212,9 +212,9 @@ void conn_in_early(struct connection *c, uint64_t now_us)
 
 static void on_version_negotiation(struct connection *c, const struct packet_header *h, uint64_t now_us)
 {
-    struct conn_handshake *hs = c->hs;
-    if (!connection_is_client(c) || hs == NULL || hs->processed_any || hs->adopted != NULL || hs->has_retry) return;
-    if (packet_versions_include(h, PACKET_VERSION)) return; /* RFC 9000 6.2 */
+    if (!connection_is_client(c) || conn_handshake_is_answered(c) || c->hs->has_retry) return;
+    /* RFC 9000 6.2: not when it lists ours; 17.2.1: only when it echoes the id that we sent to. */
+    if (packet_versions_include(h, PACKET_VERSION) || !cid_equal(&h->scid, &c->remote_cid)) return;
     /* Rule R8: it ends the attempt and is never a fallback. */
     conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_UNSUPPORTED, WEIR_REASON_HANDSHAKE,
                       "the other side speaks other versions of the wire protocol", now_us);
@@ -260,5 +260,6 @@ void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_
         WEIR_ASSERT(h.packet_len > 0);
         at += h.packet_len;
     }
+    conn_out_check_blocked(c);
     if (c->phase > QUIC_UP) conn_close_received(c);
 }

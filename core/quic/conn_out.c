@@ -9,6 +9,8 @@
 #include "quic/connection.h"
 #include <string.h>
 
+enum { STALL_US = 25000 }; /* an ACK is as late as that anyway */
+
 /* One packet under construction. */
 struct build {
     struct connection *c;
@@ -176,6 +178,10 @@ static void put_ping(struct build *b)
 static void requeue_oldest(struct connection *c, enum loss_space_name space)
 {
     const struct sent_packet *p = loss_oldest(&c->loss, space, &c->probe_from[space]);
+    if (p == NULL && c->probe_from[space] != 0) {
+        c->probe_from[space] = 0; /* there is no other: the same again is worth more than a PING */
+        p = loss_oldest(&c->loss, space, &c->probe_from[space]);
+    }
     if (p == NULL) return;
     c->probe_from[space]++; /* the second probe of a PTO repeats the next one */
     conn_loss_requeue(c, space, &c->loss.spaces[space].sent, p);
@@ -183,7 +189,8 @@ static void requeue_oldest(struct connection *c, enum loss_space_name space)
 
 /* ---- packets */
 
-static bool begin(struct build *b, struct connection *c, enum loss_space_name space, uint8_t *data, size_t room)
+static bool begin(struct build *b, struct connection *c, enum loss_space_name space, uint8_t *data, size_t room,
+                  uint64_t now_us)
 {
     static const enum packet_type types[] = {PACKET_INITIAL, PACKET_HANDSHAKE, PACKET_SHORT};
     memset(b, 0, sizeof *b);
@@ -191,7 +198,10 @@ static bool begin(struct build *b, struct connection *c, enum loss_space_name sp
     b->space = space;
     b->type = types[space];
     b->packet = data;
-    if (loss_packet_begin(&c->loss, space, NULL) != 0) return false;
+    if (loss_packet_begin(&c->loss, space, NULL) != 0) {
+        c->stalled_us = now_us + STALL_US;
+        return false;
+    }
     b->number = loss_next_number(&c->loss, space);
     b->number_size = packet_number_size(b->number, c->loss.spaces[space].largest_acked);
     struct writer w = writer_of(data, room);
@@ -319,7 +329,7 @@ static size_t build_long(struct connection *c, enum loss_space_name space, uint8
     /* Rule R11: until a candidate is adopted, each Initial carries all of message 1. */
     if (space == LOSS_INITIAL && connection_is_client(c))
         send_lane_on_lost(&c->hs->out[0], 0, c->hs->out[0].sent, false, connection_env(c)->mem);
-    if (!begin(&b, c, space, data, room)) return 0;
+    if (!begin(&b, c, space, data, room, now_us)) return 0;
     put_ack(&b, acks_of(c, space), now_us);
     put_crypto(&b, &c->hs->out[space]);
     if (!b.eliciting && c->probes[space] > 0) put_ping(&b);
@@ -337,7 +347,7 @@ static size_t build_application(struct connection *c, uint8_t *data, size_t room
     struct build b;
     bool probe = c->probes[2] > 0;
     if (probe && !streams_want_send(&c->base)) requeue_oldest(c, LOSS_APPLICATION);
-    if (!begin(&b, c, LOSS_APPLICATION, data, room)) return 0;
+    if (!begin(&b, c, LOSS_APPLICATION, data, room, now_us)) return 0;
     if (ack_is_pending(&c->ack_app) || ack_should_send(&c->ack_app, now_us)) put_ack(&b, &c->ack_app, now_us);
     if (!ack_only) {
         put_connection(&b);
@@ -362,6 +372,14 @@ static size_t allowed(const struct connection *c, size_t want)
     uint64_t max = 3 * c->bytes_in;
     uint64_t room = max > c->bytes_out ? max - c->bytes_out : 0;
     return room < want ? (size_t)room : want;
+}
+
+void conn_out_check_blocked(struct connection *c)
+{
+    bool blocked = allowed(c, PACKET_DATAGRAM_MIN) < PACKET_DATAGRAM_MIN;
+    if (blocked && !c->blocked_amplification) metric_inc(connection_env(c)->metrics, METRIC_AMPLIFICATION_BLOCKED);
+    c->blocked_amplification = blocked;
+    loss_set_blocked(&c->loss, blocked);
 }
 
 /* Whether the window and the pacer let a packet with data go; sets when to try again. */
@@ -438,11 +456,6 @@ size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_
     bool ack_only;
     /* Nothing is left although window and pacer would have let it go: such a window has not proven itself. */
     if (c->phase == QUIC_UP && !application_wants(c, now_us, &ack_only)) congestion_set_app_limited(&c->congestion, true);
-    if (!c->validated && !connection_is_client(c)) {
-        bool blocked = allowed(c, PACKET_DATAGRAM_MIN) < PACKET_DATAGRAM_MIN;
-        if (blocked && !c->blocked_amplification) metric_inc(connection_env(c)->metrics, METRIC_AMPLIFICATION_BLOCKED);
-        c->blocked_amplification = blocked;
-        loss_set_blocked(&c->loss, blocked);
-    }
+    conn_out_check_blocked(c);
     return at;
 }

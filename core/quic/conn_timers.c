@@ -21,6 +21,7 @@ static uint64_t idle_us(const struct connection *c)
 static uint64_t keep_alive_at(const struct connection *c)
 {
     uint64_t every = connection_env(c)->limits->value[LIMIT_KEEP_ALIVE];
+    if (c->ping_pending) return UINT64_MAX; /* one waits to be sent: the window is full */
     if (!c->held || c->phase != QUIC_UP || !c->confirmed || every == UINT64_MAX) return UINT64_MAX;
     uint64_t last = c->received_us > c->eliciting_us ? c->received_us : c->eliciting_us;
     if (every > idle_us(c) / 2) every = idle_us(c) / 2;
@@ -37,6 +38,7 @@ static uint64_t rest_at(const struct connection *c)
 uint64_t conn_timers_deadline(const struct connection *c)
 {
     if (c->phase > QUIC_UP) return c->close_us;
+    if (c->stalled_us != 0) return c->stalled_us; /* what is due cannot leave before there is memory */
     uint64_t at = loss_deadline(&c->loss);
     if (c->phase == QUIC_HANDSHAKING) {
         at = earlier(at, c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME]);
@@ -85,15 +87,23 @@ static bool is_over(struct connection *c, uint64_t now_us)
     return true;
 }
 
+static void ask_probes(struct connection *c, enum loss_space_name space, uint32_t probes)
+{
+    c->probes[space] = (uint8_t)probes;
+    c->probe_from[space] = 0;
+}
+
 void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
 {
     c->now_us = now_us;
+    if (c->stalled_us <= now_us) c->stalled_us = 0;
     if (c->phase > QUIC_UP || is_over(c, now_us)) return;
     if (loss_deadline(&c->loss) <= now_us) {
         struct loss_action action = loss_on_deadline(&c->loss, now_us);
         if (action.kind == LOSS_PROBE) {
-            c->probes[action.space] = (uint8_t)action.probes;
-            c->probe_from[action.space] = 0;
+            ask_probes(c, action.space, action.probes);
+            /* RFC 9002 6.2.4: a listener's first answer is one datagram; half of it alone helps nobody. */
+            if (action.space == LOSS_INITIAL && !connection_is_client(c)) ask_probes(c, LOSS_HANDSHAKE, action.probes);
             metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
         }
         conn_loss_repace(c, now_us);

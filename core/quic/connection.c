@@ -93,12 +93,17 @@ void connection_destroy(struct connection *c)
 
 void connection_refresh(struct connection *c, uint64_t now_us)
 {
+    connection_settle(c, true, now_us);
+}
+
+void connection_settle(struct connection *c, bool sent, uint64_t now_us)
+{
     struct endpoint_state *e = c->owner;
     if (c->phase > QUIC_UP && c->close_us <= now_us && (c->freed_by_node || !c->is_known) && !c->close_send) {
         connection_destroy(c);
         return;
     }
-    if (conn_out_wants(c, now_us)) endpoint_sendable(e, c);
+    if (sent && conn_out_wants(c, now_us)) endpoint_sendable(e, c);
     uint64_t at = conn_timers_deadline(c);
     if (c->phase > QUIC_UP && c->close_us <= now_us) at = UINT64_MAX; /* waits for node alone */
     if (at == UINT64_MAX) heap_remove(&e->timers, &c->timer);

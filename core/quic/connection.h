@@ -51,6 +51,7 @@ struct candidate {
     struct ack_state acks;     /**< of its Handshake packets; taken over when it is adopted */
     uint64_t largest[2];       /**< packet number of its Initial and Handshake packets; PACKET_NUMBER_NONE: none */
     uint64_t sample_us;        /**< round trip measured by its ACK of our Initial; 0: none */
+    uint32_t order;            /**< of the client's candidates: the lowest is the oldest */
     bool has_keys;
 };
 
@@ -75,7 +76,8 @@ struct conn_handshake {
     } early[QUIC_EARLY_MAX];
     uint64_t refused_us;       /**< when to believe an unauthenticated close, or that the peer is another; 0: none came */
     uint64_t refused_code;
-    bool has_initial, has_retry, processed_any;
+    uint32_t candidates_made;
+    bool has_initial, has_retry;
     bool early_closed;         /**< close at Handshake level too */
 };
 
@@ -142,6 +144,7 @@ struct connection {
 
     uint64_t now_us;           /**< of the input that is being processed, for callbacks */
     uint64_t opened_us, received_us, idle_base_us, pace_us, close_us, eliciting_us;
+    uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a packet; 0: not stalled */
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
     uint64_t open_failures;    /**< rule R21 */
 
@@ -185,6 +188,8 @@ void connection_destroy(struct connection *c);
 void connection_info(const struct transport_conn *base, struct conn_info *out);
 /** Something changed: look at timers and at whether there is something to send. */
 void connection_refresh(struct connection *c, uint64_t now_us);
+/** The same after it was asked for datagrams; sent: it gave some. */
+void connection_settle(struct connection *c, bool sent, uint64_t now_us);
 
 /* conn_in.c */
 /** One datagram for this connection. data is changed in place. */
@@ -204,9 +209,12 @@ int conn_frames_process(struct connection *c, enum packet_type type, const uint8
 int conn_handshake_open_client(struct connection *c);
 int conn_handshake_open_server(struct connection *c, const struct connection_accept *accept);
 void conn_handshake_free(struct connection *c);
-/** A client's candidate for a server's SCID: found or made. NULL: too many, no memory. */
+/** A client's candidate for a server's SCID: found or made, in place of the oldest if there are too many. NULL: no
+ *  memory. */
 struct candidate *conn_handshake_candidate(struct connection *c, const struct cid *scid);
 void conn_handshake_drop(struct connection *c, struct candidate *candidate);
+/** Whether anybody has answered a client's first message. */
+bool conn_handshake_is_answered(const struct connection *c);
 /** CRYPTO bytes. @return 0, CONN_DROP or a transport error code */
 int conn_handshake_crypto(struct connection *c, struct candidate *from, enum handshake_level level,
                           const struct frame_crypto *f, uint64_t now_us);
@@ -219,6 +227,9 @@ void conn_handshake_discard_initial(struct connection *c, uint64_t now_us);
 /* conn_out.c */
 /** Fill out with one datagram, or a run of equal ones. @return bytes, 0: nothing to send now */
 size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment, uint64_t now_us);
+/** The client's address is not proven: say whether its budget stops us. After every datagram, even one of which nothing
+ *  opened: a PTO that is past then fires at once (RFC 9002 6.2.2.1). */
+void conn_out_check_blocked(struct connection *c);
 /** Whether conn_out_datagrams might give something, timers apart. */
 bool conn_out_wants(const struct connection *c, uint64_t now_us);
 

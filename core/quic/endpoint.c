@@ -289,8 +289,9 @@ static bool endpoint_next_datagram(struct transport *t, struct datagram_out *out
             out->socket = c->socket;
             out->ecn = 0;
         }
-        connection_refresh(c, now_us); /* may put it at the end of the row again, or free it */
-        if (!found) list_remove(&c->send_link);
+        /* One that could not send now waits for a datagram, a timer or the application; one that did goes to the end of
+         * the row if there may be more. Either may be freed here. */
+        connection_settle(c, found, now_us);
     }
     if (!found) return false;
     metric_add(m, METRIC_DATAGRAMS_SENT, (out->len + out->segment - 1) / out->segment);

@@ -197,17 +197,19 @@ static uint8_t make_first_key(const struct datagram_in *in, const struct packet_
     return (uint8_t)writer_len(&w);
 }
 
-/* Rule R11: all of message 1 in this packet. @return its key, or NULL */
+/* Rule R11: all of message 1 in this packet, and nothing that is wrong (rule R16). @return its key, or NULL */
 static const uint8_t *find_first(const uint8_t *payload, size_t len)
 {
     struct reader r = reader_of(payload, len);
+    const uint8_t *key = NULL;
     while (reader_left(&r) > 0) {
         struct frame f;
         if (frame_read(&r, &f) != 0 || !frame_allowed(f.type, PACKET_INITIAL)) return NULL;
-        if (f.type == FRAME_CRYPTO && f.u.crypto.offset == 0 && handshake_first_is_whole(f.u.crypto.data, (size_t)f.u.crypto.len))
-            return f.u.crypto.data + 2;
+        if (key == NULL && f.type == FRAME_CRYPTO && f.u.crypto.offset == 0 &&
+            handshake_first_is_whole(f.u.crypto.data, (size_t)f.u.crypto.len))
+            key = f.u.crypto.data + 2;
     }
-    return NULL;
+    return key;
 }
 
 static struct connection *open_half(struct endpoint_state *e, const struct connection_accept *accept,
@@ -257,7 +259,8 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     }
     uint8_t key_len = make_first_key(accept->in, h, e_c, key);
     struct connection *c = map_get(&e->by_first, key, key_len);
-    if (c == NULL) {
+    bool fresh = c == NULL;
+    if (fresh) {
         if (!has_room(e, accept->in)) return;
         c = open_half(e, accept, key, key_len, now_us);
     }
@@ -267,6 +270,12 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     }
     c->bytes_in += datagram_len;
     conn_in_initial(c, number, payload, len, accept->in->ecn, now_us);
+    if (fresh && c->hs->out[HANDSHAKE_HANDSHAKE].written == 0) {
+        /* There is no answer: a key that gives no secret, or no memory. Then there is nothing to keep either. */
+        dropped(e, METRIC_HANDSHAKES_FAILED);
+        connection_destroy(c);
+        return;
+    }
     connection_refresh(c, now_us);
 }
 

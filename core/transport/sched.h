@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Which stream sends next: urgency 0 first to 7, fair by bytes within one urgency, and a floor for each.
+/* Which stream sends next: urgency 0 first to 7, fair by bytes within one urgency, and a floor for
+ * each.
  *
- * Strict urgency alone starves (MsQuic flushes higher ones fully first), so every urgency that waits is owed one byte
- * in SCHED_FLOOR_SHARE of what passes it by; once it is owed a whole datagram, it goes first. Within an urgency
- * streams take turns; a turn is one datagram's worth of bytes, so that fifty bulk streams share by bytes. */
+ * Strict urgency alone starves (MsQuic flushes higher ones fully first), so every urgency that
+ * waits is owed one byte in SCHED_FLOOR_SHARE of what passes it by; once it is owed a whole
+ * datagram, it goes first. Within an urgency streams take turns; a turn is one datagram's worth of
+ * bytes, so that fifty bulk streams share by bytes. */
 enum { SCHED_URGENCIES = 8, SCHED_FLOOR_SHARE = 32, SCHED_TURN_BYTES = 1200 };
 struct sched {
     struct list ready[SCHED_URGENCIES];
@@ -23,6 +25,7 @@ void sched_add(struct sched *s, struct list *link, uint8_t urgency);
 void sched_remove(struct sched *s, struct list *link, uint8_t urgency);
 /** The link whose turn it is, or NULL; and its urgency. */
 struct list *sched_next(const struct sched *s, uint8_t *urgency);
-/** The link sent bytes. It goes to the back when its turn is used up; remove it when it has nothing left. */
+/** The link sent bytes. It goes to the back when its turn is used up; remove it when it has nothing
+ *  left. */
 void sched_sent(struct sched *s, struct list *link, uint8_t urgency, uint32_t bytes);
 #endif

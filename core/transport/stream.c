@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls that node makes on a stream: write, read, reset, stop. What transports make of frames is in streams.c. */
+/* The calls that node makes on a stream: write, read, reset, stop. What transports make of frames
+ * is in streams.c. */
 #include "transport/stream.h"
 #include "base/assert.h"
 #include <string.h>
 
-enum { WAKE_BYTES = 4096 /* less room in the budget is not worth waking a writer while its buffer drains */ };
+enum {
+    WAKE_BYTES =
+        4096 /* less room in the budget is not worth waking a writer while its buffer drains */
+};
 
 static const struct transport_env *env_of(const struct stream *s)
 {
@@ -24,7 +28,8 @@ static void changed(struct stream *s, unsigned what, uint64_t now_us)
 void stream_mark(struct stream *s, unsigned pending)
 {
     s->pending = (uint8_t)(s->pending | pending);
-    if (!list_is_linked(&s->dirty_link)) list_push_back(&s->conn->streams->dirty, &s->dirty_link);
+    if (!list_is_linked(&s->dirty_link))
+        list_push_back(&s->conn->streams->dirty, &s->dirty_link);
     conn_mark(s->conn, CONN_PENDING_STREAMS);
 }
 
@@ -37,7 +42,8 @@ void stream_schedule(struct stream *s)
 
 static void unblock(struct stream *s, uint64_t now_us)
 {
-    if (s->blocked.why == BLOCKED_NOT) return;
+    if (s->blocked.why == BLOCKED_NOT)
+        return;
     metric_add(metrics_of(s), METRIC_STALL_TIME, now_us - s->blocked.since_us);
     memset(&s->blocked, 0, sizeof s->blocked);
     s->conn->streams->blocked_count--;
@@ -95,21 +101,23 @@ static uint64_t writable(const struct stream *s, enum blocked_why *why)
     return room;
 }
 
-/* Bytes for which the lane has or may get a buffer. Rings double (ring.h), so half a doubling's worth of budget is
- * worth nothing. */
+/* Bytes for which the lane has or may get a buffer. Rings double (ring.h), so half a doubling's
+ * worth of budget is worth nothing. */
 static uint64_t lane_fits(const struct stream *s, struct budget **tight)
 {
     enum { RING_FIRST = 512, RING_LAST = 1 << 30 };
     uint64_t room = lane_send_room(&s->conn->streams->budget, tight);
     uint64_t capacity = s->out.ring.capacity, next = capacity == 0 ? RING_FIRST : 2 * capacity;
-    for (; next <= RING_LAST && next - s->out.ring.capacity <= room; next *= 2) capacity = next;
+    for (; next <= RING_LAST && next - s->out.ring.capacity <= room; next *= 2)
+        capacity = next;
     return capacity - held_of(s);
 }
 
 static uint64_t room_now(const struct stream *s, enum blocked_why *why)
 {
     uint64_t room = writable(s, why), fits = lane_fits(s, NULL);
-    if (fits >= room) return room;
+    if (fits >= room)
+        return room;
     *why = BLOCKED_BUDGET;
     return fits;
 }
@@ -127,9 +135,12 @@ uint64_t stream_writable(const struct stream *s)
 
 static int write_state(const struct stream *s)
 {
-    if (!s->has_out) return WEIR_E_ONE_WAY;
-    if (s->conn->state != CONN_UP) return WEIR_E_NOT_CONNECTED;
-    if (s->out.stopped) return WEIR_E_STOPPED;
+    if (!s->has_out)
+        return WEIR_E_ONE_WAY;
+    if (s->conn->state != CONN_UP)
+        return WEIR_E_NOT_CONNECTED;
+    if (s->out.stopped)
+        return WEIR_E_STOPPED;
     return s->out.state == SEND_OPEN ? 0 : WEIR_E_FINISHED;
 }
 
@@ -163,22 +174,26 @@ static int64_t place(struct stream *s, const void *data, uint64_t take, bool *re
             take = fits;
         }
     }
-    if (take == 0) return 0;
+    if (take == 0)
+        return 0;
     int error = send_lane_append(&s->out, data, (size_t)take, env_of(s)->mem, budget, NULL);
     WEIR_ASSERT(error != WEIR_E_BUDGET);
     return error != 0 ? error : (int64_t)take;
 }
 
-int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin, uint64_t now_us)
+int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin,
+                     uint64_t now_us)
 {
     int error = write_state(s);
-    if (error != 0) return error;
+    if (error != 0)
+        return error;
     struct conn_streams *st = s->conn->streams;
     enum blocked_why why;
     bool refused;
     uint64_t room = writable(s, &why);
     int64_t taken = place(s, data, len < room ? len : room, &refused);
-    if (taken < 0) return taken;
+    if (taken < 0)
+        return taken;
     st->send_used += (uint64_t)taken;
     metric_add(env_of(s)->metrics, METRIC_STREAM_BYTES_WRITTEN, (uint64_t)taken);
     if (len == 0 && !fin) {
@@ -188,14 +203,16 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     s->out.hold = more && !fin;
     s->pending = (uint8_t)(s->pending & ~STREAM_PENDING_WRITABLE); /* acted upon */
     /* Who gets nothing again has waited since the first time. */
-    if (taken > 0 || len == 0) unblock(s, now_us);
+    if (taken > 0 || len == 0)
+        unblock(s, now_us);
     if ((uint64_t)taken < len) {
         block(s, refused ? BLOCKED_BUDGET : why, len - (uint64_t)taken, now_us);
     } else if (fin) {
         s->out.state = SEND_FINISHED;
     }
     if (taken > 0 || fin) {
-        if (!list_is_linked(&s->touched_link)) list_push_back(&st->touched, &s->touched_link);
+        if (!list_is_linked(&s->touched_link))
+            list_push_back(&st->touched, &s->touched_link);
         changed(s, STREAM_WROTE, now_us);
     }
     return taken;
@@ -203,7 +220,8 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
 
 void stream_release(struct stream *s, uint64_t now_us)
 {
-    if (!s->has_out || s->conn->state != CONN_UP) return;
+    if (!s->has_out || s->conn->state != CONN_UP)
+        return;
     send_lane_release(&s->out);
     list_remove(&s->touched_link);
     stream_schedule(s);
@@ -213,10 +231,14 @@ void stream_release(struct stream *s, uint64_t now_us)
 /* What a read answers when there are no bytes. */
 static int64_t read_state(const struct stream *s)
 {
-    if (!s->has_in) return WEIR_E_ONE_WAY;
-    if (s->in.was_reset) return WEIR_E_RESET;
-    if (s->in.stopped) return WEIR_E_STOPPED;
-    if (s->in.state == RECEIVE_OVER || receive_lane_at_end(&s->in)) return WEIR_E_END;
+    if (!s->has_in)
+        return WEIR_E_ONE_WAY;
+    if (s->in.was_reset)
+        return WEIR_E_RESET;
+    if (s->in.stopped)
+        return WEIR_E_STOPPED;
+    if (s->in.state == RECEIVE_OVER || receive_lane_at_end(&s->in))
+        return WEIR_E_END;
     return s->conn->state == CONN_UP ? 0 : WEIR_E_NOT_CONNECTED;
 }
 
@@ -225,7 +247,8 @@ int64_t stream_peek(struct stream *s, const uint8_t **data)
     *data = NULL;
     uint64_t readable = s->has_in ? receive_lane_readable(&s->in) : 0;
     s->told_readable = false;
-    if (readable == 0) return read_state(s);
+    if (readable == 0)
+        return read_state(s);
     return (int64_t)ring_view(&s->in.ring, s->in.ring.base, (size_t)readable, data);
 }
 
@@ -235,7 +258,8 @@ static void consumed(struct stream *s, uint64_t n, uint64_t now_us)
     receive_lane_consume(&s->in, n, env_of(s)->mem, &st->budget);
     st->receive_consumed += n;
     metric_add(metrics_of(s), METRIC_STREAM_BYTES_READ, n);
-    if (receive_lane_at_end(&s->in)) stream_receive_over(s);
+    if (receive_lane_at_end(&s->in))
+        stream_receive_over(s);
     changed(s, STREAM_CONSUMED, now_us);
     stream_check_over(s);
 }
@@ -249,14 +273,18 @@ void stream_receive_over(struct stream *s)
 static void tell_rest(struct stream *s)
 {
     s->told_readable = false;
-    if (receive_lane_readable(&s->in) > 0) stream_mark(s, STREAM_PENDING_READABLE);
+    if (receive_lane_readable(&s->in) > 0)
+        stream_mark(s, STREAM_PENDING_READABLE);
 }
 
 int64_t stream_consume(struct stream *s, uint64_t n, uint64_t now_us)
 {
-    if (!s->has_in) return WEIR_E_ONE_WAY;
-    if (n > receive_lane_readable(&s->in)) return WEIR_E_ARGUMENT;
-    if (n > 0) consumed(s, n, now_us);
+    if (!s->has_in)
+        return WEIR_E_ONE_WAY;
+    if (n > receive_lane_readable(&s->in))
+        return WEIR_E_ARGUMENT;
+    if (n > 0)
+        consumed(s, n, now_us);
     tell_rest(s);
     return 0;
 }
@@ -268,19 +296,24 @@ int64_t stream_read(struct stream *s, void *out, size_t cap, uint64_t now_us)
         s->told_readable = false;
         return read_state(s);
     }
-    if (n > cap) n = cap;
+    if (n > cap)
+        n = cap;
     ring_read(&s->in.ring, s->in.ring.base, out, (size_t)n);
-    if (n > 0) consumed(s, n, now_us);
+    if (n > 0)
+        consumed(s, n, now_us);
     tell_rest(s);
     return (int64_t)n;
 }
 
 int stream_reset(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (!s->has_out) return WEIR_E_ONE_WAY;
+    if (!s->has_out)
+        return WEIR_E_ONE_WAY;
     struct conn_streams *st = s->conn->streams;
-    if (!send_lane_reset(&s->out, code, env_of(s)->mem, &st->budget)) return 0;
-    /* The final size is what was sent (RFC 9000 4.5): the rest never counts at the peer, so its credit comes back. */
+    if (!send_lane_reset(&s->out, code, env_of(s)->mem, &st->budget))
+        return 0;
+    /* The final size is what was sent (RFC 9000 4.5): the rest never counts at the peer, so its
+     * credit comes back. */
     st->send_used -= s->out.written - s->out.sent;
     metric_inc(metrics_of(s), METRIC_STREAMS_RESET_LOCAL);
     unblock(s, now_us);
@@ -293,11 +326,14 @@ int stream_reset(struct stream *s, uint32_t code, uint64_t now_us)
 
 int stream_stop(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (!s->has_in) return WEIR_E_ONE_WAY;
+    if (!s->has_in)
+        return WEIR_E_ONE_WAY;
     struct conn_streams *st = s->conn->streams;
-    if (s->in.stopped || s->in.state >= RECEIVE_RESET) return 0;
+    if (s->in.stopped || s->in.state >= RECEIVE_RESET)
+        return 0;
     st->receive_consumed += receive_lane_stop(&s->in, code, env_of(s)->mem, &st->budget);
-    if (s->in.state == RECEIVE_SIZED) s->in.state = RECEIVE_OVER;
+    if (s->in.state == RECEIVE_SIZED)
+        s->in.state = RECEIVE_OVER;
     stream_schedule(s);
     changed(s, STREAM_STOP_SENT | STREAM_CONSUMED, now_us);
     stream_check_over(s);
@@ -306,25 +342,31 @@ int stream_stop(struct stream *s, uint32_t code, uint64_t now_us)
 
 int stream_set_urgency(struct stream *s, uint8_t urgency, uint64_t now_us)
 {
-    if (urgency >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
+    if (urgency >= SCHED_URGENCIES)
+        return WEIR_E_ARGUMENT;
     bool queued = list_is_linked(&s->ready_link);
-    if (queued) sched_remove(&s->conn->streams->sched, &s->ready_link, s->urgency);
+    if (queued)
+        sched_remove(&s->conn->streams->sched, &s->ready_link, s->urgency);
     s->urgency = urgency;
-    if (queued) sched_add(&s->conn->streams->sched, &s->ready_link, urgency);
+    if (queued)
+        sched_add(&s->conn->streams->sched, &s->ready_link, urgency);
     changed(s, STREAM_URGENCY, now_us);
     return 0;
 }
 
 void stream_check_writable(struct stream *s, uint64_t now_us)
 {
-    if (s->blocked.why == BLOCKED_NOT || !is_open(s)) return;
+    if (s->blocked.why == BLOCKED_NOT || !is_open(s))
+        return;
     enum blocked_why why;
     uint64_t room = room_now(s, &why), enough = 1;
-    /* Credit comes in steps that the peer chose: any of it is worth a turn. Our own buffer drains by the packet, so wait
-     * for a good part of it, as long as there is something left to drain. */
+    /* Credit comes in steps that the peer chose: any of it is worth a turn. Our own buffer drains
+     * by the packet, so wait for a good part of it, as long as there is something left to drain. */
     if (why >= BLOCKED_BUDGET && held_of(s) > 0) {
-        enough = why == BLOCKED_BUDGET ? WAKE_BYTES : env_of(s)->limits->value[LIMIT_STREAM_SEND] / 4;
-        if (s->blocked.wanted < enough) enough = s->blocked.wanted;
+        enough =
+            why == BLOCKED_BUDGET ? WAKE_BYTES : env_of(s)->limits->value[LIMIT_STREAM_SEND] / 4;
+        if (s->blocked.wanted < enough)
+            enough = s->blocked.wanted;
     }
     if (room == 0 || room < enough) {
         set_why(s, why); /* what it waits for now may be another thing than at first */
@@ -338,7 +380,8 @@ void stream_check_over(struct stream *s)
 {
     bool out_over = !s->has_out || s->out.state == SEND_OVER;
     bool in_over = !s->has_in || s->in.state == RECEIVE_OVER;
-    if (out_over && in_over) stream_mark(s, STREAM_PENDING_OVER);
+    if (out_over && in_over)
+        stream_mark(s, STREAM_PENDING_OVER);
 }
 
 void stream_forget_block(struct stream *s, uint64_t now_us)

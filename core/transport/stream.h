@@ -6,8 +6,9 @@
 #include "transport/sched.h"
 #include "transport/transport.h"
 
-/* The streams of one connection: ids, limits, credit, urgency, and the calls that node makes. The same on every
- * transport. Ids are RFC 9000's (section 2.1): bit 0 the opener's role, bit 1 one-way. */
+/* The streams of one connection: ids, limits, credit, urgency, and the calls that node makes. The
+ * same on every transport. Ids are RFC 9000's (section 2.1): bit 0 the opener's role, bit 1
+ * one-way. */
 
 enum stream_change {
     STREAM_WROTE = 1,          /**< bytes, or a FIN, were appended */
@@ -25,7 +26,8 @@ enum stream_pending {
     STREAM_PENDING_STOPPED = 16,
     STREAM_PENDING_OVER = 32   /**< both lanes are over: node tells the application and then calls streams_remove */
 };
-/** Why a writer waits: kept from the first moment, shown by weir_stream_info (design.md, section 2). */
+/** Why a writer waits: kept from the first moment, shown by weir_stream_info (design.md, section
+ *  2). */
 enum blocked_why { BLOCKED_NOT, BLOCKED_STREAM_CREDIT, BLOCKED_CONNECTION_CREDIT, BLOCKED_BUDGET, BLOCKED_SEND_LIMIT };
 enum blocked_on { BLOCKED_ON_NOBODY, BLOCKED_ON_PEER, BLOCKED_ON_US };
 struct blocked {
@@ -54,19 +56,23 @@ struct stream {
     uint64_t handle, user;     /**< node's */
 };
 
-/** Credit of a whole connection, both ways. Exists from the moment the peer's parameters are known. */
+/** Credit of a whole connection, both ways. Exists from the moment the peer's parameters are
+ *  known. */
 struct conn_streams {
     struct transport_conn *conn;
     struct map by_id;
     struct sched sched;
     struct list dirty;         /**< streams with pending facts for node */
-    struct list touched;       /**< streams with unreleased bytes: written since the last turn, or held by MORE */
+    struct list touched;       /**< streams with unreleased bytes: written since the last turn, or
+                                    held by MORE */
     struct list starved_link;  /**< in transport->starved: a writer waits for a budget */
     struct budget budget;      /**< the connection's, child of the node's */
-    uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken from applications */
+    uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken from
+                                                applications */
     uint64_t receive_limit, receive_used;  /**< our MAX_DATA; sum of highest offsets */
     uint64_t receive_consumed, receive_window, grant_time_us;
-    uint64_t stream_credit_bidi_local, stream_credit_bidi_remote, stream_credit_uni; /**< the peer's first limits: for streams that we open bidi, that it opens, that we open uni */
+    /** the peer's first limits: for streams that we open bidi, that it opens, that we open uni */
+    uint64_t stream_credit_bidi_local, stream_credit_bidi_remote, stream_credit_uni;
     uint64_t next_local[2];    /**< ordinal of the next stream that we open, [bidi, uni] */
     uint64_t next_remote[2];   /**< lowest ordinal that the peer has not opened */
     uint64_t open_max[2];      /**< how many we may open in all (the peer's MAX_STREAMS) */
@@ -79,26 +85,34 @@ struct conn_streams {
     uint32_t blocked_count;    /**< streams whose writer waits */
 };
 
-/** What each side grants at the start; from transport parameters, or from a transport's own limits. */
+/** What each side grants at the start; from transport parameters, or from a transport's own
+ *  limits. */
 struct streams_grants {
-    uint64_t connection_bytes, bidi_local_bytes, bidi_remote_bytes, uni_bytes; /**< local: streams that the granter opens */
+    /** local: streams that the granter opens */
+    uint64_t connection_bytes, bidi_local_bytes, bidi_remote_bytes, uni_bytes;
     uint64_t bidi_count, uni_count;
 };
 /** Our own grants from the limits. */
 void streams_own_grants(const struct limits *limits, struct streams_grants *out);
 /** Make conn->streams. @return 0 or WEIR_E_MEMORY */
-int streams_open(struct transport_conn *c, const struct streams_grants *own, const struct streams_grants *peer);
+int streams_open(struct transport_conn *c, const struct streams_grants *own,
+                 const struct streams_grants *peer);
 /** Free every stream and the table, refund everything. */
 void streams_free(struct transport_conn *c);
-/** The connection ended: every stream drops its buffers and becomes over (lanes that were not finished end as reset). */
+/** The connection ended: every stream drops its buffers and becomes over (lanes that were not
+ *  finished end as reset). */
 void streams_end(struct transport_conn *c);
 
 /* For node. */
-/** @return the stream, or NULL with *error: WEIR_E_LIMIT (the peer's stream limit), WEIR_E_BUDGET, WEIR_E_MEMORY */
-struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency, int *error);
+/** @return the stream, or NULL with *error: WEIR_E_LIMIT (the peer's stream limit), WEIR_E_BUDGET,
+ *  WEIR_E_MEMORY */
+struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency,
+                                  int *error);
 /** Take bytes. @return bytes taken (0: blocked, recorded), or WEIR_E_* */
-int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin, uint64_t now_us);
-int64_t stream_peek(struct stream *s, const uint8_t **data);   /**< contiguous view; 0 blocked; WEIR_E_END, WEIR_E_RESET */
+int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin,
+                     uint64_t now_us);
+/** contiguous view; 0 blocked; WEIR_E_END, WEIR_E_RESET */
+int64_t stream_peek(struct stream *s, const uint8_t **data);
 int64_t stream_consume(struct stream *s, uint64_t n, uint64_t now_us);
 int64_t stream_read(struct stream *s, void *out, size_t cap, uint64_t now_us);
 int stream_reset(struct stream *s, uint32_t code, uint64_t now_us);
@@ -116,11 +130,15 @@ void streams_remove(struct stream *s);
 /* For transports. */
 struct stream *streams_get(const struct transport_conn *c, uint64_t id);
 enum streams_lookup { STREAMS_FOUND = 0, STREAMS_GONE = 1, STREAMS_LIMIT_ERROR = 2, STREAMS_STATE_ERROR = 3, STREAMS_NO_MEMORY = 4 };
-/** A frame names a stream: find it, or create it (and all lower ones of its type) if the peer may. for_receive: the frame
- *  carries the peer's lane (STREAM, RESET_STREAM, STREAM_DATA_BLOCKED); else it is about ours. @return enum streams_lookup */
-int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, uint64_t now_us, struct stream **out);
-int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size_t len, bool fin);  /**< enum receive_result */
-int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size);                        /**< enum receive_result */
+/** A frame names a stream: find it, or create it (and all lower ones of its type) if the peer may.
+ *  for_receive: the frame carries the peer's lane (STREAM, RESET_STREAM, STREAM_DATA_BLOCKED); else
+ *  it is about ours. @return enum streams_lookup */
+int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, uint64_t now_us,
+                     struct stream **out);
+/** enum receive_result */
+int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size_t len, bool fin);
+/** enum receive_result */
+int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size);
 void streams_on_stop(struct stream *s, uint32_t code, uint64_t now_us);
 void streams_on_stream_credit(struct stream *s, uint64_t limit, uint64_t now_us);
 void streams_on_connection_credit(struct transport_conn *c, uint64_t limit, uint64_t now_us);
@@ -128,7 +146,8 @@ void streams_on_count_credit(struct transport_conn *c, bool one_way, uint64_t co
 void streams_on_acked(struct stream *s, uint64_t offset, uint64_t len, bool fin, uint64_t now_us);
 void streams_on_lost(struct stream *s, uint64_t offset, uint64_t len, bool fin);
 void streams_on_reset_acked(struct stream *s);
-/** Whether a grant is due after bytes were consumed: sets credit_pending flags and grows windows used up within two rtt. */
+/** Whether a grant is due after bytes were consumed: sets credit_pending flags and grows windows
+ *  used up within two rtt. */
 void streams_update_credit(struct stream *s, uint64_t rtt_us, uint64_t now_us);
 /** The application's turn ended: unreleased bytes become released, except where MORE holds them. */
 void streams_on_turn(struct transport_conn *c);
@@ -143,7 +162,8 @@ void stream_check_writable(struct stream *s, uint64_t now_us);
 void stream_forget_block(struct stream *s, uint64_t now_us);
 /** Put the stream where the packet builder finds it, if it has something to send. */
 void stream_schedule(struct stream *s);
-/** Writers of this connection that wait for what may be there now (credit, budget, room) are told. */
+/** Writers of this connection that wait for what may be there now (credit, budget, room) are
+ *  told. */
 void streams_recheck(struct transport_conn *c, uint64_t now_us);
 /** The connection rests: empty lanes give their buffers back. */
 void streams_trim(struct transport_conn *c);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What a transport makes of frames: look-up and creation of streams, data, resets, stops, acknowledgements. Credit is in
- * credit.c.
+/* What a transport makes of frames: look-up and creation of streams, data, resets, stops,
+ * acknowledgements. Credit is in credit.c.
  *
- * Opening a stream opens all lower ones of its type (RFC 9000 2.1). They are not created: next_remote says up to where
- * ids are known, and a known id that is not in the map is created when its first frame comes if it never existed, and
- * is gone otherwise. To tell these apart without keeping finished ids, lower ones are created at once; the stream
- * limit bounds how many. */
+ * Opening a stream opens all lower ones of its type (RFC 9000 2.1). They are not created:
+ * next_remote says up to where ids are known, and a known id that is not in the map is created when
+ * its first frame comes if it never existed, and is gone otherwise. To tell these apart without
+ * keeping finished ids, lower ones are created at once; the stream limit bounds how many. */
 #include "transport/stream.h"
 #include "base/assert.h"
 #include <string.h>
@@ -27,11 +27,13 @@ static bool id_is_local(const struct transport_conn *c, uint64_t id)
     return (id & 1) == (c->role == CONN_LISTENER ? 1u : 0u);
 }
 
-int streams_open(struct transport_conn *c, const struct streams_grants *own, const struct streams_grants *peer)
+int streams_open(struct transport_conn *c, const struct streams_grants *own,
+                 const struct streams_grants *peer)
 {
     const struct transport_env *env = env_of(c);
     struct conn_streams *st = mem_alloc(env->mem, sizeof *st);
-    if (st == NULL) return WEIR_E_MEMORY;
+    if (st == NULL)
+        return WEIR_E_MEMORY;
     st->conn = c;
     map_init(&st->by_id, env->mem, env->hash_key, stream_key);
     sched_init(&st->sched);
@@ -59,7 +61,8 @@ static void destroy(struct stream *s)
     struct conn_streams *st = c->streams;
     const struct mem *mem = env_of(c)->mem;
     stream_forget_block(s, s->blocked.since_us);
-    if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
+    if (list_is_linked(&s->ready_link))
+        sched_remove(&st->sched, &s->ready_link, s->urgency);
     list_remove(&s->dirty_link);
     list_remove(&s->touched_link);
     send_lane_free(&s->out, mem, &st->budget);
@@ -75,7 +78,8 @@ void streams_free(struct transport_conn *c)
     struct conn_streams *st = c->streams;
     uint32_t cursor = 0;
     struct stream *s;
-    while ((s = map_next(&st->by_id, &cursor)) != NULL) destroy(s);
+    while ((s = map_next(&st->by_id, &cursor)) != NULL)
+        destroy(s);
     map_free(&st->by_id);
     list_remove(&st->starved_link);
     budget_end(&st->budget);
@@ -92,7 +96,8 @@ void streams_end(struct transport_conn *c)
     list_remove(&st->starved_link);
     while ((s = map_next(&st->by_id, &cursor)) != NULL) {
         stream_forget_block(s, s->blocked.since_us);
-        if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
+        if (list_is_linked(&s->ready_link))
+            sched_remove(&st->sched, &s->ready_link, s->urgency);
         list_remove(&s->touched_link);
         if (s->out.state != SEND_OVER && s->has_out) {
             (void)send_lane_reset(&s->out, WEIR_REASON_CONNECTION, mem, &st->budget);
@@ -116,7 +121,8 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
     const struct transport_env *env = env_of(c);
     bool one_way = (id & 2) != 0;
     *error = WEIR_E_BUDGET;
-    if (!budget_charge(&st->budget, sizeof(struct stream), NULL)) return NULL;
+    if (!budget_charge(&st->budget, sizeof(struct stream), NULL))
+        return NULL;
     struct stream *s = mem_alloc(env->mem, sizeof *s);
     *error = WEIR_E_MEMORY;
     if (s != NULL) {
@@ -126,13 +132,17 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
         s->has_out = local || !one_way;
         s->has_in = !local || !one_way;
         s->urgency = 3;
-        uint64_t credit = one_way ? st->stream_credit_uni : local ? st->stream_credit_bidi_local : st->stream_credit_bidi_remote;
+        uint64_t credit = one_way ? st->stream_credit_uni
+                          : local ? st->stream_credit_bidi_local
+                                  : st->stream_credit_bidi_remote;
         send_lane_init(&s->out, credit);
-        receive_lane_init(&s->in, env->limits->value[LIMIT_STREAM_WINDOW_FIRST], (uint32_t)env->limits->value[LIMIT_STREAM_GAPS]);
+        receive_lane_init(&s->in, env->limits->value[LIMIT_STREAM_WINDOW_FIRST],
+                          (uint32_t)env->limits->value[LIMIT_STREAM_GAPS]);
         if (map_add(&st->by_id, s)) {
             st->count++;
             metric_inc(env->metrics, METRIC_STREAMS_OPEN);
-            metric_inc(env->metrics, local ? METRIC_STREAMS_OPENED_LOCAL : METRIC_STREAMS_OPENED_REMOTE);
+            metric_inc(env->metrics,
+                       local ? METRIC_STREAMS_OPENED_LOCAL : METRIC_STREAMS_OPENED_REMOTE);
             *error = 0;
             return s;
         }
@@ -142,9 +152,11 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
     return NULL;
 }
 
-struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency, int *error)
+struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency,
+                                  int *error)
 {
-    /* A transport may put the table off until there is a stream: most links of a large world have none. */
+    /* A transport may put the table off until there is a stream: most links of a large world have
+     * none. */
     if (c->streams == NULL && c->state == CONN_UP && c->transport->ops->conn_streams != NULL &&
         c->transport->ops->conn_streams(c) != 0) {
         *error = WEIR_E_MEMORY;
@@ -164,7 +176,8 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
     }
     uint64_t id = st->next_local[type] << 2 | type << 1 | (c->role == CONN_LISTENER ? 1u : 0u);
     struct stream *s = create(c, id, true, error);
-    if (s == NULL) return NULL;
+    if (s == NULL)
+        return NULL;
     st->next_local[type]++;
     s->urgency = urgency;
     c->transport->ops->stream_changed(s, STREAM_OPENED, 0);
@@ -181,7 +194,8 @@ static int open_remote(struct transport_conn *c, uint64_t id)
     struct conn_streams *st = c->streams;
     unsigned type = (unsigned)(id >> 1 & 1);
     uint64_t ordinal = id >> 2;
-    if (ordinal >= st->accept_max[type]) return STREAMS_LIMIT_ERROR;
+    if (ordinal >= st->accept_max[type])
+        return STREAMS_LIMIT_ERROR;
     while (st->next_remote[type] <= ordinal) {
         int error;
         struct stream *s = create(c, st->next_remote[type] << 2 | (id & 3), false, &error);
@@ -196,23 +210,29 @@ static int open_remote(struct transport_conn *c, uint64_t id)
     return STREAMS_FOUND;
 }
 
-int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, uint64_t now_us, struct stream **out)
+int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, uint64_t now_us,
+                     struct stream **out)
 {
     (void)now_us;
     *out = NULL;
     bool local = id_is_local(c, id), one_way = (id & 2) != 0;
     /* RFC 9000 19.4, 19.5, 19.8, 19.10: frames on the wrong direction. */
-    if (one_way && for_receive == local) return STREAMS_STATE_ERROR;
+    if (one_way && for_receive == local)
+        return STREAMS_STATE_ERROR;
     struct stream *s = streams_get(c, id);
     if (s == NULL) {
         unsigned type = one_way ? 1 : 0;
         uint64_t known = local ? c->streams->next_local[type] : c->streams->next_remote[type];
-        if (id >> 2 < known) return STREAMS_GONE;
-        if (local) return STREAMS_STATE_ERROR;
+        if (id >> 2 < known)
+            return STREAMS_GONE;
+        if (local)
+            return STREAMS_STATE_ERROR;
         int result = open_remote(c, id);
-        if (result != STREAMS_FOUND) return result;
+        if (result != STREAMS_FOUND)
+            return result;
         s = streams_get(c, id);
-        if (s == NULL) return STREAMS_NO_MEMORY;
+        if (s == NULL)
+            return STREAMS_NO_MEMORY;
     }
     *out = s;
     return STREAMS_FOUND;
@@ -220,7 +240,8 @@ int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, ui
 
 static void tell_readable(struct stream *s)
 {
-    if (s->told_readable && !receive_lane_at_end(&s->in)) return;
+    if (s->told_readable && !receive_lane_at_end(&s->in))
+        return;
     stream_mark(s, STREAM_PENDING_READABLE);
 }
 
@@ -230,21 +251,28 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
     struct limit_record limit = {0};
     uint64_t grown, before = s->in.contiguous;
     bool was_end = receive_lane_at_end(&s->in);
-    if (receive_lane_growth(&s->in, offset + len) > st->receive_limit - st->receive_used) return RECEIVE_FLOW_ERROR;
-    int result = receive_lane_on_data(&s->in, offset, data, len, fin, env_of(s->conn)->mem, &st->budget, &limit, &grown);
+    if (receive_lane_growth(&s->in, offset + len) > st->receive_limit - st->receive_used)
+        return RECEIVE_FLOW_ERROR;
+    int result = receive_lane_on_data(&s->in, offset, data, len, fin, env_of(s->conn)->mem,
+                                      &st->budget, &limit, &grown);
     if (result == RECEIVE_DROP) {
-        metric_inc(env_of(s->conn)->metrics, limit.scope != 0 ? METRIC_LIMIT_REACHED : METRIC_GAPS_REFUSED);
-        if (limit.scope != 0) streams_trim(s->conn); /* lanes that rest make room for when it comes again */
+        metric_inc(env_of(s->conn)->metrics,
+                   limit.scope != 0 ? METRIC_LIMIT_REACHED : METRIC_GAPS_REFUSED);
+        if (limit.scope != 0)
+            streams_trim(s->conn); /* lanes that rest make room for when it comes again */
     }
-    if (result != RECEIVE_OK) return result;
+    if (result != RECEIVE_OK)
+        return result;
     st->receive_used += grown;
     if (s->in.stopped || s->in.state >= RECEIVE_RESET) {
         st->receive_consumed += grown; /* nobody will read them */
-        if (s->in.stopped && s->in.state == RECEIVE_SIZED) s->in.state = RECEIVE_OVER;
+        if (s->in.stopped && s->in.state == RECEIVE_SIZED)
+            s->in.state = RECEIVE_OVER;
         stream_check_over(s);
         return RECEIVE_OK;
     }
-    if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in))) tell_readable(s);
+    if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in)))
+        tell_readable(s);
     if (receive_lane_at_end(&s->in)) {
         stream_receive_over(s);
         stream_check_over(s);
@@ -257,9 +285,12 @@ int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size)
     struct conn_streams *st = s->conn->streams;
     uint64_t grown, unread = s->in.stopped ? 0 : s->in.highest - s->in.ring.base;
     bool was_over = s->in.state >= RECEIVE_RESET;
-    if (receive_lane_growth(&s->in, final_size) > st->receive_limit - st->receive_used) return RECEIVE_FLOW_ERROR;
-    int result = receive_lane_on_reset(&s->in, code, final_size, env_of(s->conn)->mem, &st->budget, &grown);
-    if (result != RECEIVE_OK) return result;
+    if (receive_lane_growth(&s->in, final_size) > st->receive_limit - st->receive_used)
+        return RECEIVE_FLOW_ERROR;
+    int result =
+        receive_lane_on_reset(&s->in, code, final_size, env_of(s->conn)->mem, &st->budget, &grown);
+    if (result != RECEIVE_OK)
+        return result;
     st->receive_used += grown;
     if (was_over || s->in.state != RECEIVE_RESET) {
         st->receive_consumed += was_over ? grown : 0;
@@ -277,7 +308,8 @@ int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size)
 
 void streams_on_stop(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (s->out.stopped || s->out.state == SEND_OVER) return;
+    if (s->out.stopped || s->out.state == SEND_OVER)
+        return;
     s->out.stopped = true;
     s->out.stop_code = code;
     /* RFC 9000 3.5: answer with RESET_STREAM and the same code, unless everything is delivered. */
@@ -303,7 +335,8 @@ void streams_on_lost(struct stream *s, uint64_t offset, uint64_t len, bool fin)
 
 void streams_on_reset_acked(struct stream *s)
 {
-    if (s->out.state != SEND_RESET) return;
+    if (s->out.state != SEND_RESET)
+        return;
     s->out.state = SEND_OVER;
     s->out.reset_pending = false;
     stream_check_over(s);
@@ -311,9 +344,11 @@ void streams_on_reset_acked(struct stream *s)
 
 struct stream *streams_next_dirty(struct transport_conn *c)
 {
-    if (c->streams == NULL) return NULL;
+    if (c->streams == NULL)
+        return NULL;
     struct stream *s = list_first(&c->streams->dirty, struct stream, dirty_link);
-    if (s != NULL) list_remove(&s->dirty_link);
+    if (s != NULL)
+        list_remove(&s->dirty_link);
     return s;
 }
 
@@ -322,9 +357,11 @@ void streams_remove(struct stream *s)
     struct transport_conn *c = s->conn;
     struct conn_streams *st = c->streams;
     if (!s->is_local) {
-        /* The limit slides with what is over; told in steps, so that it costs a frame per several streams. */
+        /* The limit slides with what is over; told in steps, so that it costs a frame per several
+         * streams. */
         unsigned type = (unsigned)(s->id >> 1 & 1);
-        uint64_t limit = env_of(c)->limits->value[type == 0 ? LIMIT_STREAMS_BIDI : LIMIT_STREAMS_UNI];
+        uint64_t limit =
+            env_of(c)->limits->value[type == 0 ? LIMIT_STREAMS_BIDI : LIMIT_STREAMS_UNI];
         uint64_t next = ++st->accept_over[type] + limit;
         if (next >= st->accept_max[type] + (limit + 3) / 4 && c->state == CONN_UP) {
             st->accept_max[type] = next;

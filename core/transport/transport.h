@@ -15,11 +15,12 @@
 
 /* What a transport is.
  *
- * Node speaks to every transport through struct transport_ops and to its streams through stream.h; it never learns
- * which one it has. A transport is an engine: inputs (on_*), commands, getters and outputs (next_*), and nothing else
- * (style.md, section 3). It owns its connections; each begins with a struct transport_conn, in which a few fields
- * belong to node, so that a connection is one allocation. Everything that node must look at is put on the
- * transport's ready list and fetched with next_ready: the transport never calls upwards. */
+ * Node speaks to every transport through struct transport_ops and to its streams through stream.h;
+ * it never learns which one it has. A transport is an engine: inputs (on_*), commands, getters and
+ * outputs (next_*), and nothing else (style.md, section 3). It owns its connections; each begins
+ * with a struct transport_conn, in which a few fields belong to node, so that a connection is one
+ * allocation. Everything that node must look at is put on the transport's ready list and fetched
+ * with next_ready: the transport never calls upwards. */
 
 struct transport;
 struct transport_conn;
@@ -30,7 +31,8 @@ enum conn_role { CONN_DIALLER = 0, CONN_LISTENER = 1 };
 enum conn_state {
     CONN_CONNECTING,           /**< no identity yet: no streams */
     CONN_UP,
-    CONN_CLOSING,              /**< closed by either side; streams are gone; the transport may still answer for it */
+    CONN_CLOSING,              /**< closed by either side; streams are gone; the transport may still
+                                    answer for it */
     CONN_OVER                  /**< node must call conn_free once it has told the application */
 };
 /** Facts that node has not looked at yet. */
@@ -86,7 +88,8 @@ struct transport_env {
     const struct key_pair *key;
     const uint8_t *hash_key;   /**< 16 secret bytes for keyed maps */
     const char *network;       /**< the name that this node announces; "" for none */
-    uint32_t datagram_bytes;   /**< UDP payload to use; 0: 1200. Fixed until path MTU discovery exists */
+    uint32_t datagram_bytes;   /**< UDP payload to use; 0: 1200. Fixed until path MTU discovery
+                                    exists */
     uint8_t congestion;        /**< 0 CUBIC, 1 NewReno */
     bool windows_grow_off;     /**< windows stay at their first size */
 };
@@ -102,23 +105,27 @@ struct transport_ops {
     uint8_t family_mask;       /**< which endpoints it can dial: bit 0 IP, bit 1 memory */
 
     int (*open)(const struct transport_env *env, struct transport **out);
-    void (*close)(struct transport *t); /**< frees everything at once, without a word to the peers */
+    void (*close)(struct transport *t); /**< frees everything at once, without a word to the
+                                             peers */
 
     /* inputs */
     void (*on_datagram)(struct transport *t, const struct datagram_in *in, uint64_t now_us);
     void (*on_deadline)(struct transport *t, uint64_t now_us);
-    /** The application came back to poll: what was written until now may leave, partial packets too. */
+    /** The application came back to poll: what was written until now may leave, partial packets
+     *  too. */
     void (*on_turn)(struct transport *t, uint64_t now_us);
 
     /* commands */
-    int (*dial)(struct transport *t, const struct transport_dial *dial, uint64_t now_us, struct transport_conn **out);
+    int (*dial)(struct transport *t, const struct transport_dial *dial, uint64_t now_us,
+                struct transport_conn **out);
     /** Idempotent. text may be NULL; it is cut at 120 bytes. */
-    void (*conn_close)(struct transport_conn *c, uint32_t reason, const char *text, size_t text_len, uint64_t now_us);
-    /** Node is done with an ended connection: it must not be touched again. The transport may keep state of its own for
-     *  the closing period. */
+    void (*conn_close)(struct transport_conn *c, uint32_t reason, const char *text,
+                       size_t text_len, uint64_t now_us);
+    /** Node is done with an ended connection: it must not be touched again. The transport may keep
+     *  state of its own for the closing period. */
     void (*conn_free)(struct transport_conn *c);
-    /** Make conn->streams (streams_open) for the first stream. NULL: the transport makes them when the
-     *  connection comes up. @return 0 or WEIR_E_MEMORY */
+    /** Make conn->streams (streams_open) for the first stream. NULL: the transport makes them when
+     *  the connection comes up. @return 0 or WEIR_E_MEMORY */
     int (*conn_streams)(struct transport_conn *c);
     /** A connection that is held gets keep-alives. */
     void (*conn_hold)(struct transport_conn *c, bool held, uint64_t now_us);
@@ -130,8 +137,10 @@ struct transport_ops {
     /* getters */
     uint64_t (*deadline)(const struct transport *t); /**< UINT64_MAX: none */
     void (*conn_info)(const struct transport_conn *c, struct conn_info *out);
-    const struct peer_id *(*conn_peer)(const struct transport_conn *c); /**< len 0 until known; valid while c is */
-    const char *(*conn_network)(const struct transport_conn *c);  /**< the peer's announced network name */
+    /** len 0 until known; valid while c is */
+    const struct peer_id *(*conn_peer)(const struct transport_conn *c);
+    /** the peer's announced network name */
+    const char *(*conn_network)(const struct transport_conn *c);
 
     /* outputs */
     /** @return true and fills out when there is something to send */
@@ -146,19 +155,22 @@ struct transport {
     struct list starved;       /**< conn_streams whose writers wait for a budget */
 };
 
-void transport_init(struct transport *t, const struct transport_ops *ops, const struct transport_env *env);
+void transport_init(struct transport *t, const struct transport_ops *ops,
+                    const struct transport_env *env);
 /** Node's output: the next connection with pending facts, taken off the list; NULL when none. */
 struct transport_conn *transport_next_ready(struct transport *t);
 
-/** Memory may have been refunded: tell writers that wait for it, as far as there is room. Cheap when nobody waits. */
+/** Memory may have been refunded: tell writers that wait for it, as far as there is room. Cheap
+ *  when nobody waits. */
 void transport_recheck(struct transport *t, uint64_t now_us);
 
 void conn_init(struct transport_conn *c, struct transport *t, enum conn_role role);
 /** Add facts and put the connection on the ready list. */
 void conn_mark(struct transport_conn *c, unsigned pending);
-/** Record why it ended (the first call wins), end all streams, mark. @return false when there was an end already */
-bool conn_ended(struct transport_conn *c, enum conn_end_by by, int error, uint32_t reason, const void *text,
-                size_t text_len, uint64_t now_us);
+/** Record why it ended (the first call wins), end all streams, mark. @return false when there was
+ *  an end already */
+bool conn_ended(struct transport_conn *c, enum conn_end_by by, int error, uint32_t reason,
+                const void *text, size_t text_len, uint64_t now_us);
 /** Frees streams and end record: for the transport, in its conn_free. */
 void conn_release(struct transport_conn *c);
 #endif

@@ -106,6 +106,7 @@ int main(int argc, char **argv)
         if (count < 0) return fail(node);
         if (count > 0) is_done = act(node, &event, is_server);
     }
+    if (event.kind == WEIR_EVENT_CONNECTED) return fail(node); /* No stream could be opened. */
     weir_node_free(node);
     if (event.kind == WEIR_EVENT_STREAM_CLOSED && event.amount == 0) return putchar('\n') == EOF;
     fprintf(stderr, "echo: %s\n", weir_reason_name((uint32_t)event.amount));

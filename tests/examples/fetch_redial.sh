@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-# fetch: a server that dies and comes back, with the same key and port, costs the ranges that were under way and no
-# more; a server that stays away costs an error. The client is stopped while the server is changed, so nothing depends
-# on who is faster.
+# fetch: a file that changes on the way is begun anew; a server that dies and comes back, with the same key and port,
+# costs the ranges that were under way and no more; a server that stays away costs an error. The client is stopped in
+# the meantime, so nothing depends on who is faster.
 . "$(dirname "$0")/lib.sh"
 mkdir given
 size=134217728
@@ -29,6 +29,13 @@ end() {
     wait "$client" || status=$?
     [ "$status" = "$1" ] || fail "the client ended with $status, not $1"
 }
+
+begin
+printf 'changed' | dd of=given/file bs=1 seek=100 conv=notrunc 2>/dev/null
+end 0
+says 'the file was changed on the server: beginning anew'
+cmp got given/file || fail "the changed file differs"
+rm got
 
 begin
 stop KILL 137

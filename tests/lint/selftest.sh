@@ -225,5 +225,12 @@ finds abi '^-weir_gone'
 cp -r "$scratch/build" .
 finds abi 'docs/abi/symbols.txt is missing'
 
+plant core/observe/metrics.def 'METRIC(A, "weir_a_total", COUNTER, "times", "a happened")'
+plant core/limits/limits.def 'LIMIT(A, "a", NODE, 3, "bytes", "b")'
+sh "$here/tables.sh" --update "$scratch/tree" >/dev/null
+passes tables
+sed -i 's/, 3,/, 4,/' core/limits/limits.def
+finds tables '\+\| `a` \| node \| 4'
+
 echo "$cases cases, $failures failures"
 [ $failures = 0 ]

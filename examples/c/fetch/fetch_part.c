@@ -56,6 +56,11 @@ static bool size_is_allowed(uint64_t size)
     return size <= (uint64_t)PART_SIZE_TIB_MAX << 40;
 }
 
+static bool has_range(const struct part *part, uint64_t range)
+{
+    return ((uint32_t)part->map[range / 8] >> range % 8 & 1u) != 0;
+}
+
 /* Take over what an earlier run left. A map that is damaged is no map. */
 static void read_map(struct part *part)
 {
@@ -69,7 +74,7 @@ static void read_map(struct part *part)
     if (!size_map(part, &file)) return;
     ssize_t got = pread(part->map_fd, part->map, (size_t)part->map_bytes, MAP_HEAD_BYTES);
     if (got < 0 || (uint64_t)got != part->map_bytes) return;
-    for (uint64_t i = 0; i < part->ranges; i++) part->done += part->map[i / 8] >> i % 8 & 1u;
+    for (uint64_t i = 0; i < part->ranges; i++) part->done += has_range(part, i);
     part->had_map = true;
 }
 
@@ -136,12 +141,11 @@ int part_begin(struct part *part, const struct fetch_file *file)
 uint64_t part_next(const struct part *part, uint64_t from)
 {
     while (from < part->ranges) {
-        uint8_t here = part->map[from / 8];
-        if (here == 0xff) {
+        if (part->map[from / 8] == 0xff) {
             from = (from / 8 + 1) * 8;
             continue;
         }
-        if ((here >> from % 8 & 1u) == 0) return from;
+        if (!has_range(part, from)) return from;
         from++;
     }
     return UINT64_MAX;

@@ -189,10 +189,9 @@ static void test_a_stream_keeps_its_name_when_the_protocol_is_no_longer_served(v
     uint64_t used = node_memory_used(p->b);
     int64_t s = call_text(&p->net, p->a, NODE_CALL_STREAM_OPEN, p->conn[0], "echo", NULL);
     assert_true(s > 0);
+    assert_int_equal(net_poll(&p->net, p->b, p->events, 16), 0);
+    /* Nothing was written: the name leaves alone at the next turn, so that the other side may speak first. */
     (void)net_poll(&p->net, p->a, p->events, 16);
-    assert_int_equal(net_poll(&p->net, p->b, p->events, 16),
-                     0); /* the name leaves with the first bytes, or a flush */
-    assert_int_equal(call_simple(&p->net, p->a, NODE_CALL_STREAM_FLUSH, (uint64_t)s, 0, 0), 0);
     net_settle(&p->net);
     assert_int_equal(net_poll(&p->net, p->b, p->events, 16), 1);
     uint64_t far = p->events[0].object;

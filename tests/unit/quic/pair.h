@@ -110,6 +110,13 @@ static inline struct pair *pair_new(const struct limits *client, const struct li
     return p;
 }
 
+/* What is on the wire is lost. */
+static inline void pair_lose(struct pair *p)
+{
+    for (size_t i = 0; i < p->flight_count; i++) free(p->flight[i].bytes);
+    p->flight_count = 0;
+}
+
 static inline void pair_free(struct pair *p)
 {
     for (int i = 0; i < 2; i++) {
@@ -117,7 +124,7 @@ static inline void pair_free(struct pair *p)
         log_free(&p->side[i].log);
         assert_int_equal(p->side[i].budget.used, 0);
     }
-    for (size_t i = 0; i < p->flight_count; i++) free(p->flight[i].bytes);
+    pair_lose(p);
     free(p->flight);
     assert_int_equal(p->counter.live_bytes, 0);
     free(p);
