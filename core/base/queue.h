@@ -20,7 +20,8 @@ struct queue {
     uint64_t accepted, dropped, merged, blocked;
 };
 void queue_init(struct queue *q, const struct mem *mem, struct budget *budget, uint32_t item_size,
-                uint32_t count_max, enum queue_policy policy, bool (*merge)(void *queued, const void *item));
+                uint32_t count_max, enum queue_policy policy,
+                bool (*merge)(void *queued, const void *item));
 void queue_free(struct queue *q);
 /** @return 1 queued or merged; 0 not taken (blocked or dropped, counted); WEIR_E_BUDGET,
  *          WEIR_E_MEMORY. limit is filled on WEIR_E_BUDGET when not NULL. With QUEUE_DROP_OLD the

@@ -51,8 +51,8 @@ static void free_names(struct world *w)
     map_free(&w->names);
 }
 
-/* Limits are most of what a node in memory would hold alone, and mostly equal.
- * @return NULL without memory, or when there are too many kinds to look through: then the node has its own */
+/* Limits are most of what a node in memory would hold alone, and mostly equal. @return NULL without
+ * memory, or when there are too many kinds to look through: then the node has its own */
 static const struct limits *share_limits(struct world *w, const struct limits *limits)
 {
     enum { KINDS_MAX = 16 };

@@ -117,7 +117,8 @@ enum receive_result {
     RECEIVE_OK = 0,
     RECEIVE_FLOW_ERROR = 1,    /**< beyond the credit */
     RECEIVE_SIZE_ERROR = 2,    /**< contradicts the final size */
-    RECEIVE_DROP = 3           /**< too many gaps, no budget or memory: do not acknowledge the packet */
+    RECEIVE_DROP = 3           /**< too many gaps, no budget or memory: do not acknowledge
+                                    the packet */
 };
 
 void receive_lane_init(struct receive_lane *lane, uint64_t window_bytes, uint32_t gaps_max);

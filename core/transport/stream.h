@@ -24,11 +24,18 @@ enum stream_pending {
     STREAM_PENDING_WRITABLE = 4,
     STREAM_PENDING_RESET = 8,
     STREAM_PENDING_STOPPED = 16,
-    STREAM_PENDING_OVER = 32   /**< both lanes are over: node tells the application and then calls streams_remove */
+    STREAM_PENDING_OVER = 32   /**< both lanes are over: node tells the application and
+                                    then calls streams_remove */
 };
 /** Why a writer waits: kept from the first moment, shown by weir_stream_info (design.md, section
  *  2). */
-enum blocked_why { BLOCKED_NOT, BLOCKED_STREAM_CREDIT, BLOCKED_CONNECTION_CREDIT, BLOCKED_BUDGET, BLOCKED_SEND_LIMIT };
+enum blocked_why {
+    BLOCKED_NOT,
+    BLOCKED_STREAM_CREDIT,
+    BLOCKED_CONNECTION_CREDIT,
+    BLOCKED_BUDGET,
+    BLOCKED_SEND_LIMIT
+};
 enum blocked_on { BLOCKED_ON_NOBODY, BLOCKED_ON_PEER, BLOCKED_ON_US };
 struct blocked {
     uint8_t why, on;
@@ -67,8 +74,7 @@ struct conn_streams {
                                     held by MORE */
     struct list starved_link;  /**< in transport->starved: a writer waits for a budget */
     struct budget budget;      /**< the connection's, child of the node's */
-    uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken from
-                                                applications */
+    uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken for it */
     uint64_t receive_limit, receive_used;  /**< our MAX_DATA; sum of highest offsets */
     uint64_t receive_consumed, receive_window, grant_time_us;
     /** the peer's first limits: for streams that we open bidi, that it opens, that we open uni */
@@ -108,7 +114,8 @@ void streams_end(struct transport_conn *c);
  *  WEIR_E_MEMORY */
 struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_t urgency,
                                   int *error);
-/** Take bytes. @return bytes taken (0: blocked, recorded), or WEIR_E_* */
+/** Take bytes. One that is not taken whole is answered later by STREAM_PENDING_WRITABLE, once.
+ *  @return bytes taken (0: blocked, recorded), or WEIR_E_* */
 int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin,
                      uint64_t now_us);
 /** contiguous view; 0 blocked; WEIR_E_END, WEIR_E_RESET */
@@ -129,7 +136,13 @@ void streams_remove(struct stream *s);
 
 /* For transports. */
 struct stream *streams_get(const struct transport_conn *c, uint64_t id);
-enum streams_lookup { STREAMS_FOUND = 0, STREAMS_GONE = 1, STREAMS_LIMIT_ERROR = 2, STREAMS_STATE_ERROR = 3, STREAMS_NO_MEMORY = 4 };
+enum streams_lookup {
+    STREAMS_FOUND = 0,
+    STREAMS_GONE = 1,
+    STREAMS_LIMIT_ERROR = 2,
+    STREAMS_STATE_ERROR = 3,
+    STREAMS_NO_MEMORY = 4
+};
 /** A frame names a stream: find it, or create it (and all lower ones of its type) if the peer may.
  *  for_receive: the frame carries the peer's lane (STREAM, RESET_STREAM, STREAM_DATA_BLOCKED); else
  *  it is about ours. @return enum streams_lookup */

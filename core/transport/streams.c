@@ -2,10 +2,9 @@
 /* What a transport makes of frames: look-up and creation of streams, data, resets, stops,
  * acknowledgements. Credit is in credit.c.
  *
- * Opening a stream opens all lower ones of its type (RFC 9000 2.1). They are not created:
- * next_remote says up to where ids are known, and a known id that is not in the map is created when
- * its first frame comes if it never existed, and is gone otherwise. To tell these apart without
- * keeping finished ids, lower ones are created at once; the stream limit bounds how many. */
+ * Opening a stream opens all lower ones of its type (RFC 9000 2.1). They are created at once: so a
+ * known id that is not in the map is that of a stream that is gone, and no finished ids are kept.
+ * The stream limit bounds how many. */
 #include "transport/stream.h"
 #include "base/assert.h"
 #include <string.h>

@@ -43,7 +43,13 @@ enum conn_pending {
     CONN_PENDING_OPEN_ROOM = 8,/**< the peer's stream limit rose after an open had failed */
     CONN_PENDING_MOVED = 16    /**< the remote address changed */
 };
-enum conn_end_by { CONN_END_LOCAL = 1, CONN_END_REMOTE, CONN_END_TIMEOUT, CONN_END_RESET, CONN_END_HANDSHAKE };
+enum conn_end_by {
+    CONN_END_LOCAL = 1,
+    CONN_END_REMOTE,
+    CONN_END_TIMEOUT,
+    CONN_END_RESET,
+    CONN_END_HANDSHAKE
+};
 
 /** Why a connection ended. Allocated only then. */
 struct conn_end {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the application owns the flush. One round trip before the dialler's first data, one packet for what fits, and
- * no timer that lets go. Method: two nodes, a tap that counts the datagrams that crossed. */
+/* Goal: the application owns the flush. One round trip before the dialler's first data, one packet
+ * for what fits, and no timer that lets go. Method: two nodes, a tap that counts the datagrams that
+ * crossed. */
 #include "sim/rig.h"
 #include <string.h>
 

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: two peers connect whatever is lost, within the time of a dial. Method: a fresh world for each handshake;
- * random loss with a cap on losses in a row, and every pattern of the first datagrams of each side. */
+/* Goal: two peers connect whatever is lost, within the time of a dial. Method: a fresh world for
+ * each handshake; random loss with a cap on losses in a row, and every pattern of the first
+ * datagrams of each side. */
 #include "sim/rig.h"
 #include <stdlib.h>
 
 enum { HANDSHAKES = 1000, PATTERNS = 256 };
 #define DIAL_US (60 * SIM_SECOND)
 
-/* Repeated messages make the first round trip look long, and so the next probe late (RFC 9002 6.2.1): that must not
- * look like a dead connection here. */
+/* Repeated messages make the first round trip look long, and so the next probe late (RFC 9002
+ * 6.2.1): that must not look like a dead connection here. */
 static const weir_node_options quiet = {
     .size = sizeof quiet, .observed_off = 1, .idle_timeout_us = 300 * SIM_SECOND};
 

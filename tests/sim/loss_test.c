@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: every byte arrives, in order, whatever the way does to datagrams, and at a sensible speed. Method: one stream
- * of checked bytes over one link with a fault; bounds in virtual time, which is the same in every run. */
+/* Goal: every byte arrives, in order, whatever the way does to datagrams, and at a sensible speed.
+ * Method: one stream of checked bytes over one link with a fault; bounds in virtual time, which is
+ * the same in every run. */
 #include "sim/rig.h"
 
 #define MIB (UINT64_C(1) << 20)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what rests costs little. An idle UDP connection at most 16 KiB at each side, nothing from the heap per
- * packet, a node in memory with 5 connections a few objects. Method: the nodes get an allocator that counts, the world another one: so the
- * simulator's own tables (addresses, links, agenda) are told apart, and both are printed. */
+/* Goal: what rests costs little. An idle UDP connection at most 16 KiB at each side, nothing from
+ * the heap per packet, a node in memory with 5 connections a few objects. Method: the nodes get an
+ * allocator that counts, the world another one: so the simulator's own tables (addresses, links,
+ * agenda) are told apart, and both are printed. */
 #include "sim/rig.h"
 
-/* design.md, section 6, asks for 1,536 bytes per node; the bound is what is reached, so that it does not grow. */
+/* design.md, section 6, asks for 1,536 bytes per node; the bound is what is reached, so that it
+ * does not grow. */
 enum { IDLE_BYTES_MAX = 16 << 10, NODE_BYTES_MAX = 2400 };
 
 static const weir_node_options quiet = {.size = sizeof quiet, .observed_off = 1};
@@ -140,7 +142,8 @@ static void test_a_node_in_memory_with_5_connections_is_small(void **state)
     assert_int_equal(up[1], NODES / 2 * DIALS);
     for (i = 0; i < NODES; i++) assert_int_equal(weir_peer_list(nodes[i], NULL, 0), DIALS);
     per_node = of_nodes.live_bytes / NODES;
-    print_message("  with %d connections: %llu bytes each, %llu at most; the simulator's own: %llu\n",
+    print_message("  with %d connections: %llu bytes each, %llu at most; "
+                  "the simulator's own: %llu\n",
                   DIALS, (unsigned long long)per_node,
                   (unsigned long long)(of_nodes.peak_bytes / NODES),
                   (unsigned long long)(of_world.live_bytes / NODES));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what weir.h says of connections and peers holds between nodes: ends with their reasons, up and down, holds,
- * access, double dials, the observed address, drain, the book, dials of several addresses. Method: small worlds; each
- * test acts on one node and looks at the events and answers of all. */
+/* Goal: what weir.h says of connections and peers holds between nodes: ends with their reasons, up
+ * and down, holds, access, double dials, the observed address, drain, the book, dials of several
+ * addresses. Method: small worlds; each test acts on one node and looks at the events and answers
+ * of all. */
 #include "sim/rig.h"
 #include <stdio.h>
 #include <string.h>
@@ -312,7 +313,8 @@ static void test_dials_from_both_sides_become_one_connection(void **state)
     uint64_t i;
 
     (void)state;
-    /* Either side may have the smaller id, and the second dial may begin at any time of the first. */
+    /* Either side may have the smaller id, and the second dial may begin at any time of the first.
+     */
     for (i = 0; i < 10; i++) double_dial(20 + i, 0);
     for (i = 0; i < 10; i++) double_dial(20 + i, 5 * RIG_MS);
     for (i = 0; i < 10; i++) double_dial(20 + i, 15 * RIG_MS);

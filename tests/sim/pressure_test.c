@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: nothing flows faster than the far side takes it, nothing grows without a bound, and back-pressure never
- * becomes a deadlock. Method: small windows, applications that push and read in random portions, a reader that does
- * not consume, and attackers that fill everything out of order against a small budget. */
+/* Goal: nothing flows faster than the far side takes it, nothing grows without a bound, and back-
+ * pressure never becomes a deadlock. Method: small windows, applications that push and read in
+ * random portions, a reader that does not consume, and attackers that fill everything out of order
+ * against a small budget. */
 #include "base/rng.h"
 #include "sim/rig.h"
 #include <string.h>
@@ -138,7 +139,7 @@ static void push_both_ways(uint64_t seed, uint64_t each_bytes, uint32_t loss_ppm
     sim_close(&p.sim);
 }
 
-static void test_two_sides_that_push_1_mib_through_4_kib_windows_and_read_never_deadlock(void **state)
+static void test_two_sides_that_push_through_4_kib_windows_and_read_never_deadlock(void **state)
 {
     (void)state;
     push_both_ways(1, MIB / LANES, 0);
@@ -240,8 +241,8 @@ static void fill_stream(struct siege *s, uint32_t node, uint64_t stream)
     }
 }
 
-/* All streams that are allowed, each with a bit first, so that all of them exist at the victim; then as much as they
- * take. */
+/* All streams that are allowed, each with a bit first, so that all of them exist at the victim;
+ * then as much as they take. */
 static void attack(struct siege *s, uint32_t node, uint64_t connection)
 {
     uint64_t streams[1024];
@@ -381,8 +382,7 @@ static void test_an_array_of_one_event_suffices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_two_sides_that_push_1_mib_through_4_kib_windows_and_read_never_deadlock),
+        cmocka_unit_test(test_two_sides_that_push_through_4_kib_windows_and_read_never_deadlock),
         cmocka_unit_test(test_no_seed_deadlocks),
         cmocka_unit_test(test_a_reader_that_does_not_consume_stops_the_sender),
         cmocka_unit_test(test_memory_stays_inside_the_budget_when_attackers_fill_every_stream),

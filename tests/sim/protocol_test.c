@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what weir.h says of streams holds between two nodes: protocols, both lanes and their ends, limits, urgency.
- * Method: two connected nodes; each test acts on one side and looks at the events and answers of both. */
+/* Goal: what weir.h says of streams holds between two nodes: protocols, both lanes and their ends,
+ * limits, urgency. Method: two connected nodes; each test acts on one side and looks at the events
+ * and answers of both. */
 #include "sim/rig.h"
 #include <string.h>
 
@@ -181,47 +182,69 @@ static void test_a_reset_gives_back_the_credit_of_what_was_not_read(void **state
     sim_close(&p->sim);
 }
 
-static void test_an_urgent_message_passes_a_bulk_transfer(void **state)
+/* Bulk transfers on one connection, and a message in the middle of them.
+ * @return how long the message took */
+static uint64_t message_among_bulk(uint32_t urgency)
 {
+    enum { BULK = 6 };
     weir_link_options link = {.size = sizeof link, .bandwidth_bps = 10000000,
                               .queue_bytes = 64 << 10};
-    weir_stream_options urgent = {.size = sizeof urgent, .urgency_plus1 = 1};
-    weir_node_options options = {.size = sizeof options, .windows_grow_off = 1};
+    weir_node_options options = {.size = sizeof options, .stream_window_bytes = 128 << 10,
+                                 .connection_window_bytes = MIB, .windows_grow_off = 1};
+    weir_stream_options message = {.size = sizeof message, .urgency_plus1 = urgency + 1};
     struct pair *p = open_pair(&options);
-    struct sim_transfer bulk = {
-        .from = 1, .to = 2, .connection = p->ends[0], .bytes = 4 * MIB};
-    uint64_t start_us = 0, took_us = 0, urgent_in = 0;
-    static char message[100];
+    struct sim_transfer bulk[BULK];
+    uint64_t start_us = 0, took_us = 0, message_in = 0, until_us;
+    static char text[100];
     weir_event event;
     int64_t stream = 0;
+    uint32_t i, over = 0;
+
+    sim_link(&p->sim, &link);
+    for (i = 0; i < BULK; i++) {
+        bulk[i] = (struct sim_transfer){
+            .from = 1, .to = 2, .connection = p->ends[0], .bytes = MIB};
+        sim_transfer_start(&p->sim, &bulk[i]);
+    }
+    until_us = sim_now(&p->sim) + 20 * SIM_SECOND;
+    while (over < BULK && sim_next(&p->sim, &event, until_us)) {
+        /* The streams of the bulk come in their order; the one after them is the message. */
+        if (event.kind == WEIR_EVENT_STREAM && bulk[BULK - 1].stream_in != 0)
+            message_in = event.object;
+        if (event.kind == WEIR_EVENT_READABLE && event.object == message_in) {
+            assert_int_equal(event.amount, sizeof text);
+            took_us = sim_now(&p->sim) - start_us;
+        }
+        for (i = 0, over = 0; i < BULK && event.object != message_in; i++) {
+            if (sim_transfer_on_event(&p->sim, &bulk[i], &event)) break;
+        }
+        for (i = 0; i < BULK; i++) over += sim_transfer_is_over(&bulk[i]);
+        if (stream != 0 || bulk[0].read < MIB / 2) continue;
+        start_us = sim_now(&p->sim);
+        stream = weir_stream_open(p->sim.nodes[1], p->ends[0], SIM_PROTOCOL, &message);
+        assert_true(stream > 0);
+        rig_write(&p->sim, 1, (uint64_t)stream, text, sizeof text, WEIR_FIN);
+    }
+    for (i = 0; i < BULK; i++) assert_int_equal(bulk[i].read, MIB);
+    sim_close(&p->sim);
+    return took_us;
+}
+
+static void test_an_urgent_message_passes_bulk_transfers(void **state)
+{
+    uint64_t urgent_us = message_among_bulk(0), plain_us = message_among_bulk(3),
+             last_us = message_among_bulk(7);
 
     (void)state;
-    sim_link(&p->sim, &link);
-    sim_transfer_start(&p->sim, &bulk);
-    while (took_us == 0 && sim_next(&p->sim, &event, sim_now(&p->sim) + 10 * SIM_SECOND)) {
-        /* The peer opened a second stream: that is the urgent one. */
-        if (event.kind == WEIR_EVENT_STREAM && bulk.stream_in != 0) urgent_in = event.object;
-        if (event.kind == WEIR_EVENT_READABLE && event.object == urgent_in) {
-            assert_int_equal(event.amount, sizeof message);
-            took_us = sim_now(&p->sim) - start_us;
-        } else if (event.object != urgent_in) {
-            (void)sim_transfer_on_event(&p->sim, &bulk, &event);
-        }
-        if (stream != 0 || bulk.read < MIB) continue;
-        start_us = sim_now(&p->sim);
-        stream = weir_stream_open(p->sim.nodes[1], p->ends[0], SIM_PROTOCOL, &urgent);
-        assert_true(stream > 0);
-        rig_write(&p->sim, 1, (uint64_t)stream, message, sizeof message, WEIR_FIN);
-    }
-    /* It waits for what is on the way, at most a full queue of 64 KiB or 52 ms, and passes what is not. */
-    print_message("  %llu ms\n", (unsigned long long)took_us / 1000);
-    assert_in_range(took_us, RIG_DELAY_US, RIG_DELAY_US + 60 * RIG_MS);
-    assert_true(bulk.read < 3 * MIB);
-    while (!sim_transfer_is_over(&bulk) && sim_next(&p->sim, &event, sim_now(&p->sim) + SIM_SECOND)) {
-        (void)sim_transfer_on_event(&p->sim, &bulk, &event);
-    }
-    assert_int_equal(bulk.read, bulk.bytes);
-    sim_close(&p->sim);
+    print_message("  urgent %llu ms, as the others %llu ms, last %llu ms\n",
+                  (unsigned long long)urgent_us / 1000, (unsigned long long)plain_us / 1000,
+                  (unsigned long long)last_us / 1000);
+    /* It waits for what is on the way, at most a full queue of 64 KiB or 52 ms, and passes what is
+     * not. */
+    assert_in_range(urgent_us, RIG_DELAY_US, RIG_DELAY_US + 60 * RIG_MS);
+    assert_true(plain_us > urgent_us + 5 * RIG_MS);
+    /* Urgencies have a floor: it does not wait for the end of 6 MiB, 5 s. */
+    assert_in_range(last_us, plain_us, 3 * SIM_SECOND);
 }
 
 static void test_an_open_beyond_the_limit_waits_for_openable(void **state)
@@ -352,7 +375,7 @@ int main(void)
         cmocka_unit_test(test_a_reset_is_read_with_its_code_and_leaves_the_other_lane),
         cmocka_unit_test(test_a_stop_is_read_with_its_code_and_ends_the_writing),
         cmocka_unit_test(test_a_reset_gives_back_the_credit_of_what_was_not_read),
-        cmocka_unit_test(test_an_urgent_message_passes_a_bulk_transfer),
+        cmocka_unit_test(test_an_urgent_message_passes_bulk_transfers),
         cmocka_unit_test(test_an_open_beyond_the_limit_waits_for_openable),
         cmocka_unit_test(test_a_one_way_stream_has_one_lane),
         cmocka_unit_test(test_peek_shows_and_consume_drops),

@@ -2,8 +2,8 @@
 #ifndef WEIR_TEST_SIM_RIG_H
 #define WEIR_TEST_SIM_RIG_H
 /* What the scenario tests need beside harness.h: a tap on the wire, events gathered over a span of
- * time, nodes whose memory is counted. Where weir.h has no window (the wire, the allocator), it looks
- * behind the ABI. What a call returns is checked here; a refusal fails the test. */
+ * time, nodes whose memory is counted. Where weir.h has no window (the wire, the allocator), it
+ * looks behind the ABI. What a call returns is checked here; a refusal fails the test. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -34,7 +34,7 @@
 
 static const char usage[] =
     "fetch serve FOLDER [--listen ADDRESS] [--key FILE]\n"
-    "      give the files of FOLDER to everyone. ADDRESS: \":4001\" (the default), \"127.0.0.1:0\"\n"
+    "      give the files of FOLDER to everyone. ADDRESS: \":4001\" (default), \"127.0.0.1:0\"\n"
     "fetch get ADDRESS NAME [-o OUT] [--key FILE] [--parallel N] [--ranges N]\n"
     "      get a file. ADDRESS is the server's invitation, or weir:PEERID@host:port.\n"
     "      --parallel N  ranges under way at the same time, 1 to 64; 16 if not given\n"

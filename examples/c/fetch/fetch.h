@@ -26,7 +26,8 @@
  *
  * A client asks for ranges of 1 MiB, many at a time, each on its own stream, and compares size and
  * hash of every header with the first: other values mean that the file was changed, and it begins
- * anew. When the server cannot answer, or no longer, it resets its lane with one of enum fetch_code.
+ * anew. When the server cannot answer, or no longer, it resets its lane with a code of
+ * enum fetch_code.
  */
 #include <stdbool.h>
 #include <stdint.h>

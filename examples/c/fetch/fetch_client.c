@@ -4,8 +4,8 @@
  * and a place that is free is given the next range that is missing. First one place asks for the
  * header alone, which says how many ranges there are. Every later header must say the same.
  *
- * What comes is written to its place in the file as it comes, and only then consumed: if the disk is
- * slow, the server is slowed.
+ * What comes is written to its place in the file as it comes, and only then consumed: if the disk
+ * is slow, the server is slowed.
  *
  * A connection that is lost is dialled once more; the ranges under way are asked for again.
  */
@@ -136,7 +136,9 @@ static bool is_asked(const struct client *client, uint64_t range)
 static uint64_t next_range(const struct client *client)
 {
     uint64_t range = part_next(&client->part, client->search_from);
-    while (range != NO_RANGE && is_asked(client, range)) range = part_next(&client->part, range + 1);
+    while (range != NO_RANGE && is_asked(client, range)) {
+        range = part_next(&client->part, range + 1);
+    }
     return range;
 }
 

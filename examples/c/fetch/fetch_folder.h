@@ -46,8 +46,8 @@ bool folder_open(struct folder *folder, const char *path);
 /* Take a file into use. Returns 0 and *file, or why not. */
 enum fetch_code folder_take(struct folder *folder, const char *name, struct folder_file **file);
 void folder_release(struct folder *folder, struct folder_file *file);
-/* Hash one piece of one file that is in use. Returns whether there is more to hash; *finished is set
- * to the file whose hash was completed or failed by this, or NULL. */
+/* Hash one piece of one file that is in use. Returns whether there is more to hash; *finished is
+ * set to the file whose hash was completed or failed by this, or NULL. */
 bool folder_hash(struct folder *folder, struct folder_file **finished);
 
 #endif

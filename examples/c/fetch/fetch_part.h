@@ -7,7 +7,7 @@
  * hash of the file that the ranges belong to; then follows one bit per range.
  *
  * A bit is written after its range. Whatever stops the program, the next run asks only for ranges
- * without a bit; after a power failure a bit may be older than its bytes, and the hash of the whole,
+ * without a bit. After a power failure a bit may be older than its bytes; the hash of the whole,
  * compared before the file gets its name, finds that.
  */
 #include "fetch.h"

@@ -25,7 +25,7 @@ struct request {
     struct folder_file *file; /* NULL: the request is still being read */
     uint64_t position, end;   /* what is still to be sent of the file */
     uint32_t head_len;        /* bytes in head; when answering, how many of them are sent */
-    uint8_t head[FETCH_REQUEST_MAX]; /* the request as it comes in, later the header that goes out */
+    uint8_t head[FETCH_REQUEST_MAX]; /* the request as it comes, later the header that goes out */
 };
 
 struct server {

@@ -68,7 +68,8 @@ const char *fetch_code_text(uint32_t code)
     switch (code) {
     case FETCH_BAD_REQUEST: return "the server does not understand the request";
     case FETCH_BAD_NAME:
-        return "the server gives only files inside its folder: no \"..\", no absolute name, no link";
+        return "the server gives only files inside its folder: no \"..\", no absolute name, no "
+               "link";
     case FETCH_NOT_FOUND: return "the server has no such file";
     case FETCH_BAD_RANGE: return "the file has no such range";
     case FETCH_CHANGED: return "the file was changed on the server";

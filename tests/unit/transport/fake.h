@@ -88,6 +88,28 @@ static inline void fake_close(struct fake *f)
     assert_int_equal(f->metrics.value[METRIC_STREAMS_OPEN], 0);
 }
 
+/* A connection whose peer grants so much. */
+static inline void open_with(struct fake *f, uint64_t memory, uint64_t stream, uint64_t connection)
+{
+    struct limits peer;
+
+    fake_init(f, CONN_DIALLER, memory);
+    peer = f->limits;
+    peer.value[LIMIT_STREAM_WINDOW_FIRST] = stream;
+    peer.value[LIMIT_CONNECTION_WINDOW_FIRST] = connection;
+    assert_int_equal(fake_up(f, &peer), 0);
+}
+
+static inline struct stream *open_stream(struct fake *f, bool one_way)
+{
+    int error = 1;
+    struct stream *s = streams_open_local(&f->c, one_way, 3, &error);
+
+    assert_non_null(s);
+    assert_int_equal(error, 0);
+    return s;
+}
+
 /* Takes the stream's facts as node does. @return enum stream_pending bits */
 static inline unsigned fake_facts(struct stream *s)
 {

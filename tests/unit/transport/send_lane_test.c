@@ -339,7 +339,7 @@ static void test_what_was_acknowledged_is_not_sent_again(void **state)
     bed_close(&bed);
 }
 
-/* Without memory for its range, a loss is kept all the same: nothing else would repeat the bytes. */
+/* Without memory for its range, a loss is kept all the same: nothing else repeats the bytes. */
 static void test_a_loss_is_not_forgotten_without_memory(void **state)
 {
     struct bed bed;
