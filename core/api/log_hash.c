@@ -45,8 +45,6 @@ WEIR_API int32_t weir_node_log(weir_node *node, weir_log_line *lines, uint32_t c
     return (int32_t)count;
 }
 
-/* The state wants more alignment than a caller's struct has, and a caller may move its struct. So
- * it is copied in and out; that costs little beside hashing. */
 static void save(weir_hash *hash, const struct blake2b_state *state)
 {
     memcpy(hash->opaque, state, sizeof *state);

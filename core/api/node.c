@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "node/node.h"
+#include "address/address.h"
 #include "api/enter.h"
 #include "api/node_options.h"
 #include "host/fail.h"
@@ -112,6 +113,24 @@ WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint
     if (text == NULL)
         return enter_fail(n, WEIR_E_NULL, NULL);
     int result = node_address(n, i, text, cap);
+    return result < 0 ? enter_fail(n, result, NULL) : result;
+}
+
+WEIR_API int32_t weir_node_invitation(weir_node *node, uint32_t i, char *text, uint32_t cap)
+{
+    struct node *n;
+    struct multiaddr address;
+    char whole[WEIR_ADDRESS_TEXT_MAX];
+    int error = enter_node(node, &n);
+    if (error != 0)
+        return error;
+    if (text == NULL)
+        return enter_fail(n, WEIR_E_NULL, NULL);
+    int result = node_address(n, i, whole, sizeof whole);
+    if (result >= 0)
+        result = multiaddr_parse(&address, whole, (size_t)result, NULL);
+    if (result >= 0)
+        result = address_format_invitation(node_peer(n), &address, text, cap);
     return result < 0 ? enter_fail(n, result, NULL) : result;
 }
 

@@ -7,7 +7,7 @@
 /** Streaming BLAKE2b (RFC 7693) with a 32-byte result and no key: content hashes. */
 enum { BLAKE2B_SIZE = 32 };
 struct blake2b_state {
-    _Alignas(64) uint8_t opaque[384];
+    uint8_t opaque[384];
 };
 void blake2b_init(struct blake2b_state *state);
 void blake2b_update(struct blake2b_state *state, const void *data, size_t len);

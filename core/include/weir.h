@@ -325,6 +325,12 @@ WEIR_API int32_t weir_node_listen(weir_node *node, const char *address);
  *  @since  0.1 */
 WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint32_t cap);
 
+/** The i-th address as an invitation, the form for people: "weir:PEERID@host:port". What a node that
+ *  listens on all addresses (0.0.0.0, [::]) prints must be completed with a host that others reach.
+ *  @return as weir_node_address
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_invitation(weir_node *node, uint32_t i, char *text, uint32_t cap);
+
 /** How a protocol is served. */
 typedef struct weir_serve_options {
     uint32_t size;             /**< sizeof(weir_serve_options) as you compiled it */
@@ -380,7 +386,7 @@ WEIR_API uint64_t weir_node_deadline(weir_node *node);
 
 /** Make a weir_node_poll that waits, in whatever thread, return.
  *  @return 0, WEIR_E_NULL, WEIR_E_CLOSED
- *  @thread any, but not after weir_node_free has begun
+ *  @thread any, a signal handler too, but not after weir_node_free has begun
  *  @since  0.1 */
 WEIR_API int32_t weir_node_wake(weir_node *node);
 
@@ -608,7 +614,8 @@ WEIR_API int64_t weir_stream_write(weir_node *node, uint64_t stream, const void 
 WEIR_API int32_t weir_stream_flush(weir_node *node, uint64_t stream);
 
 /** Look at the bytes that wait to be read, without copying.
- *  @param data  set to the first contiguous piece; valid until the next call on this node
+ *  @param data  set to the first contiguous piece; valid until the stream is consumed, read or
+ *               stopped, or the node is polled or closed
  *  @return bytes at *data; 0 nothing yet: wait for WEIR_EVENT_READABLE; WEIR_E_END everything was
  *          read and the peer finished; WEIR_E_RESET; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
  *  @since  0.1 */

@@ -27,7 +27,7 @@ static int fail_no_stream(struct node *node, const struct transport_conn *c, boo
                                        .max = st->open_max[type]};
     return errors_fail(
         node, error, &limit, peer,
-        "the peer allows no more streams now: finish some and wait for WEIR_EVENT_OPENABLE");
+        "the peer allows no more streams or bytes now: wait for WEIR_EVENT_OPENABLE");
 }
 
 static int check_open(struct node *node, const struct node_call *call, struct transport_conn **out)

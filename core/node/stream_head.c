@@ -42,13 +42,17 @@ enum stream_head_result stream_head_read(const struct stream *s, uint64_t name_m
                                                                    : STREAM_HEAD_BAD;
 }
 
-/* Whether the peer's credit takes the head: a head in two parts would need a writer that waits. */
-static bool fits(const struct transport_conn *c, bool one_way, size_t len)
+/* Whether the peer's credit takes the head: a head in two parts would need a writer that waits.
+ * @return 0; WEIR_E_BUDGET never; WEIR_E_LIMIT not now: told when there is credit again */
+static int fits(struct transport_conn *c, bool one_way, size_t len)
 {
-    const struct conn_streams *st = c->streams;
+    struct conn_streams *st = c->streams;
     uint64_t of_stream = one_way ? st->stream_credit_uni : st->stream_credit_bidi_local;
     uint64_t of_connection = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
-    return len <= of_stream && len <= of_connection;
+    if (len > of_stream) return WEIR_E_BUDGET;
+    if (len <= of_connection) return 0;
+    st->open_blocked[one_way ? 1 : 0] = true;
+    return WEIR_E_LIMIT;
 }
 
 struct stream *stream_head_open(struct transport_conn *c, const char *name, size_t name_len,
@@ -59,10 +63,8 @@ struct stream *stream_head_open(struct transport_conn *c, const char *name, size
     writer_varint(&w, name_len);
     writer_bytes(&w, name, name_len);
     WEIR_ASSERT(!w.full);
-    if (c->streams != NULL && !fits(c, one_way, writer_len(&w))) {
-        *error = WEIR_E_BUDGET;
-        return NULL;
-    }
+    *error = c->streams != NULL ? fits(c, one_way, writer_len(&w)) : 0;
+    if (*error != 0) return NULL;
     struct stream *s = streams_open_local(c, one_way, urgency, error);
     if (s == NULL) return NULL;
     int64_t taken = stream_write(s, bytes, writer_len(&w), false, false, now_us);

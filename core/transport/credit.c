@@ -95,6 +95,11 @@ void streams_on_connection_credit(struct transport_conn *c, uint64_t limit, uint
         return;
     c->streams->send_credit = limit;
     streams_recheck(c, now_us);
+    /* An open that found no credit for its name. */
+    if (c->streams->open_blocked[0] || c->streams->open_blocked[1]) {
+        c->streams->open_blocked[0] = c->streams->open_blocked[1] = false;
+        conn_mark(c, CONN_PENDING_OPEN_ROOM);
+    }
 }
 
 void streams_on_count_credit(struct transport_conn *c, bool one_way, uint64_t count)

@@ -10,6 +10,8 @@ enum {
         4096 /* less room in the budget is not worth waking a writer while its buffer drains */
 };
 
+enum { SMALL_LANE_BYTES = 4096 }; /* what a lane may hold and still use the reserve */
+
 static const struct transport_env *env_of(const struct stream *s)
 {
     return s->conn->transport->env;
@@ -82,12 +84,26 @@ static uint64_t held_of(const struct stream *s)
 }
 
 /* What limits a write, smallest first; the budget is asked by lane_fits. */
-static uint64_t writable(const struct stream *s, enum blocked_why *why)
+/* Connection credit that a lane may take. Bulk leaves an eighth of the peer's first window, at most
+ * 32 KiB, to lanes that hold next to nothing: else a transfer that was already queued would keep a
+ * new stream's name, or an urgent message, waiting for the far side to consume. */
+static uint64_t connection_room(const struct stream *s)
 {
     const struct conn_streams *st = s->conn->streams;
+    uint64_t room = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
+    uint64_t reserve = st->send_window / 8 < 32768 ? st->send_window / 8 : 32768;
+    uint64_t open = room > reserve ? room - reserve : 0;
+    uint64_t held = held_of(s), small = held < SMALL_LANE_BYTES ? SMALL_LANE_BYTES - held : 0;
+    if (small > room)
+        small = room;
+    return open > small ? open : small;
+}
+
+static uint64_t writable(const struct stream *s, enum blocked_why *why)
+{
     uint64_t send_max = env_of(s)->limits->value[LIMIT_STREAM_SEND];
     uint64_t room = s->out.credit > s->out.written ? s->out.credit - s->out.written : 0;
-    uint64_t connection = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
+    uint64_t connection = connection_room(s);
     uint64_t limit = send_max > held_of(s) ? send_max - held_of(s) : 0;
     *why = BLOCKED_STREAM_CREDIT;
     if (connection < room) {

@@ -74,6 +74,7 @@ struct conn_streams {
                                     held by MORE */
     struct list starved_link;  /**< in transport->starved: a writer waits for a budget */
     struct budget budget;      /**< the connection's, child of the node's */
+    uint64_t send_window; /**< the peer's first MAX_DATA: what the reserve is a part of */
     uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken for it */
     uint64_t receive_limit, receive_used;  /**< our MAX_DATA; sum of highest offsets */
     uint64_t receive_consumed, receive_window, grant_time_us;

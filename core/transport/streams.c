@@ -40,7 +40,7 @@ int streams_open(struct transport_conn *c, const struct streams_grants *own,
     list_init(&st->touched);
     budget_init(&st->budget, env->budget, LIMIT_SCOPE_CONNECTION, LIMIT_PEER_MEMORY,
                 env->limits->value[LIMIT_PEER_MEMORY], c);
-    st->send_credit = peer->connection_bytes;
+    st->send_credit = st->send_window = peer->connection_bytes;
     st->stream_credit_bidi_local = peer->bidi_remote_bytes;
     st->stream_credit_bidi_remote = peer->bidi_local_bytes;
     st->stream_credit_uni = peer->uni_bytes;

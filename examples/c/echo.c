@@ -4,7 +4,7 @@
  *
  *     $ echo serve 127.0.0.1:4001
  *     peer 12D3KooWA...                                           who this side is
- *     invitation /ip4/127.0.0.1/udp/4001/weir/p2p/12D3KooWA...    what the other side dials
+ *     invitation weir:12D3KooWA...@127.0.0.1:4001    what the other side dials
  *     $ echo dial /ip4/127.0.0.1/udp/4001/weir/p2p/12D3KooWA... hello there
  *     peer 12D3KooWB...
  *     hello there
@@ -90,7 +90,7 @@ int main(int argc, char **argv)
     if (is_server) {
         if (weir_node_serve(node, "echo", NULL) < 0) return fail(node);
         if (weir_node_listen(node, argv[2]) < 0) return fail(node);
-        for (uint32_t i = 0; weir_node_address(node, i, text, sizeof text) > 0; i++) {
+        for (uint32_t i = 0; weir_node_invitation(node, i, text, sizeof text) > 0; i++) {
             printf("invitation %s\n", text);
         }
     } else {

@@ -289,7 +289,7 @@ int fetch_serve(const char *path, const struct fetch_options *options)
         status = fetch_complain_node(server.node, options->listen);
     } else {
         printf("serving %s\n", path);
-        for (uint32_t i = 0; weir_node_address(server.node, i, text, sizeof text) > 0; i++) {
+        for (uint32_t i = 0; weir_node_invitation(server.node, i, text, sizeof text) > 0; i++) {
             printf("invitation %s\n", text);
         }
         status = run(&server);

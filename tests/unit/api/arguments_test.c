@@ -50,6 +50,7 @@ static uint64_t value;
 CALL(do_close, weir_node_close(node))
 CALL(do_listen, weir_node_listen(node, "127.0.0.1:0"))
 CALL(do_address, weir_node_address(node, 0, text, sizeof text))
+CALL(do_invitation, weir_node_invitation(node, 0, text, sizeof text))
 CALL(do_serve, weir_node_serve(node, "chat", NULL))
 CALL(do_unserve, weir_node_unserve(node, "chat"))
 CALL(do_drain, weir_node_drain(node, 0, 0))
@@ -103,6 +104,7 @@ static const struct call calls[] = {
     {"weir_node_close", do_close, NO_HANDLE, 1, 0},
     {"weir_node_listen", do_listen, NO_HANDLE, 0, 0},
     {"weir_node_address", do_address, NO_HANDLE, 0, 0},
+    {"weir_node_invitation", do_invitation, NO_HANDLE, 0, 0},
     {"weir_node_serve", do_serve, NO_HANDLE, 0, 0},
     {"weir_node_unserve", do_unserve, NO_HANDLE, 0, 0},
     {"weir_node_drain", do_drain, NO_HANDLE, 0, 0},
@@ -340,6 +342,7 @@ static void test_missing_pointers_of_a_nodes_calls_are_named(void **state)
     const struct answer table[] = {
         NULLED("listen", weir_node_listen(a, NULL)),
         NULLED("node_address", weir_node_address(a, 0, NULL, 0)),
+        NULLED("node_invitation", weir_node_invitation(a, 0, NULL, 0)),
         NULLED("serve", weir_node_serve(a, NULL, NULL)),
         NULLED("unserve", weir_node_unserve(a, NULL)),
         NULLED("node_poll", weir_node_poll(a, NULL, 1, 0)),
@@ -405,6 +408,8 @@ static void test_numbers_out_of_range_are_named(void **state)
         {"nobody's text", weir_peer_format(&nobody, text, sizeof text), WEIR_E_PEER_ID},
         {"address index", weir_node_address(a, 99, text, sizeof text), WEIR_E_NOT_FOUND},
         {"address room", weir_node_address(a, 0, text, 3), WEIR_E_SPACE},
+        {"invitation index", weir_node_invitation(a, 99, text, sizeof text), WEIR_E_NOT_FOUND},
+        {"invitation room", weir_node_invitation(a, 0, text, 3), WEIR_E_SPACE},
         {"metric index", weir_node_metric(a, 100000, NULL, &value), WEIR_E_NOT_FOUND},
         {"limit index", weir_node_limit(a, 100000, NULL, &value), WEIR_E_NOT_FOUND},
         {"protocol name", weir_stream_open(a, world.connection, "two words", NULL), WEIR_E_NAME},
