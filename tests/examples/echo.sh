@@ -12,10 +12,12 @@ expect 0 dial "$invitation" "$(cat text)"
 printf '\n' >>text
 sed 1d said | cmp - text || fail "the echo of a long text differs"
 
-own=${invitation##*/}
+own=${invitation#weir:}
+where=${own#*@}
+own=${own%%@*}
 expect 0 dial "$invitation" x
 other=$(sed -n '1s/peer //p' said)
-expect 1 dial "${invitation%"$own"}$other" x
+expect 1 dial "weir:$other@$where" x
 says identity
 
 expect 1 dial nonsense x

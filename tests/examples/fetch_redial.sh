@@ -7,7 +7,7 @@ mkdir given
 size=134217728
 dd if=/dev/zero of=given/file bs=1 count=0 seek="$size" 2>/dev/null
 start given --listen 127.0.0.1:0 --key server.key
-port=${invitation#*/udp/}
+port=${invitation##*:}
 port=${port%%/*}
 mkfifo progress
 
