@@ -189,10 +189,8 @@ static uint64_t message_among_bulk(uint32_t urgency)
     enum { BULK = 6 };
     weir_link_options link = {.size = sizeof link, .bandwidth_bps = 10000000,
                               .queue_bytes = 64 << 10};
-    weir_node_options options = {.size = sizeof options, .stream_window_bytes = 128 << 10,
-                                 .connection_window_bytes = MIB, .windows_grow_off = 1};
     weir_stream_options message = {.size = sizeof message, .urgency_plus1 = urgency + 1};
-    struct pair *p = open_pair(&options);
+    struct pair *p = open_pair(NULL); /* the default windows: bulk fills what it may of them */
     struct sim_transfer bulk[BULK];
     uint64_t start_us = 0, took_us = 0, message_in = 0, until_us;
     static char text[100];
