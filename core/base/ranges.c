@@ -12,8 +12,15 @@ void ranges_init(struct ranges *set, uint32_t count_max)
     set->count_max = count_max;
 }
 
+void ranges_set_budget(struct ranges *set, struct budget *budget)
+{
+    WEIR_ASSERT(set->capacity == 0);
+    set->budget = budget;
+}
+
 void ranges_clear(struct ranges *set, const struct mem *mem)
 {
+    budget_refund(set->budget, set->capacity * sizeof *set->items);
     mem_free(mem, set->items, set->capacity * sizeof *set->items);
     set->items = NULL;
     set->count = set->capacity = 0;
@@ -84,11 +91,17 @@ static int insert_at(struct ranges *set, uint32_t i, struct range range, const s
         uint32_t room = set->count_max - set->capacity;
         uint32_t growth = set->capacity == 0 ? RANGES_CAPACITY_FIRST : set->capacity;
         uint32_t capacity = set->capacity + (growth < room ? growth : room);
+        size_t more = (capacity - set->capacity) * sizeof *set->items;
+
+        if (!budget_charge(set->budget, more, NULL))
+            return WEIR_E_BUDGET;
         struct range *items =
             mem_resize(mem, set->items, set->capacity * sizeof *items, capacity * sizeof *items);
 
-        if (items == NULL)
+        if (items == NULL) {
+            budget_refund(set->budget, more);
             return WEIR_E_MEMORY;
+        }
         set->items = items;
         set->capacity = capacity;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_BASE_RANGES_H
 #define WEIR_BASE_RANGES_H
+#include "base/budget.h"
 #include "base/mem.h"
 #include <stdbool.h>
 /** A bounded set of half-open ranges of 64-bit numbers, sorted, never touching: packet numbers
@@ -14,10 +15,13 @@ struct range {
 struct ranges {
     struct range *items;       /**< ascending */
     uint32_t count, capacity, count_max;
+    struct budget *budget;     /**< charged for the items; NULL: nobody */
 };
 void ranges_init(struct ranges *set, uint32_t count_max);
+/** Charge the items to a budget from now on; the set must be empty (asserted). */
+void ranges_set_budget(struct ranges *set, struct budget *budget);
 void ranges_free(struct ranges *set, const struct mem *mem);
-/** Add [start, end), start < end. @return 0, WEIR_E_LIMIT (would exceed count_max; unchanged) or
+/** Add [start, end), start < end. @return 0, WEIR_E_BUDGET (unchanged), WEIR_E_LIMIT (would exceed count_max; unchanged) or
  *  WEIR_E_MEMORY (unchanged) */
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);
 /** Take [start, end) out. May split one range. @return as ranges_add */

@@ -92,6 +92,10 @@ struct conn_streams {
     uint32_t blocked_count;    /**< streams whose writer waits */
 };
 
+/** What is charged for a stream beside its buffers: its record and its share of the table, which is
+ *  between an eighth and three quarters full. The table of a connection costs its own size. */
+enum { STREAM_COST_BYTES = sizeof(struct stream) + 4 * sizeof(struct map_slot) };
+
 /** What each side grants at the start; from transport parameters, or from a transport's own
  *  limits. */
 struct streams_grants {
@@ -101,7 +105,7 @@ struct streams_grants {
 };
 /** Our own grants from the limits. */
 void streams_own_grants(const struct limits *limits, struct streams_grants *out);
-/** Make conn->streams. @return 0 or WEIR_E_MEMORY */
+/** Make conn->streams. @return 0, WEIR_E_BUDGET or WEIR_E_MEMORY */
 int streams_open(struct transport_conn *c, const struct streams_grants *own,
                  const struct streams_grants *peer);
 /** Free every stream and the table, refund everything. */

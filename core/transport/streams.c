@@ -40,6 +40,11 @@ int streams_open(struct transport_conn *c, const struct streams_grants *own,
     list_init(&st->touched);
     budget_init(&st->budget, env->budget, LIMIT_SCOPE_CONNECTION, LIMIT_PEER_MEMORY,
                 env->limits->value[LIMIT_PEER_MEMORY], c);
+    if (!budget_charge(&st->budget, sizeof *st, NULL)) {
+        budget_end(&st->budget);
+        mem_free(env->mem, st, sizeof *st);
+        return WEIR_E_BUDGET;
+    }
     st->send_credit = st->send_window = peer->connection_bytes;
     st->stream_credit_bidi_local = peer->bidi_remote_bytes;
     st->stream_credit_bidi_remote = peer->bidi_local_bytes;
@@ -66,7 +71,7 @@ static void destroy(struct stream *s)
     list_remove(&s->touched_link);
     send_lane_free(&s->out, mem, &st->budget);
     receive_lane_free(&s->in, mem, &st->budget);
-    budget_refund(&st->budget, sizeof *s);
+    budget_refund(&st->budget, STREAM_COST_BYTES);
     metric_dec(env_of(c)->metrics, METRIC_STREAMS_OPEN);
     st->count--;
     mem_free(mem, s, sizeof *s);
@@ -81,6 +86,7 @@ void streams_free(struct transport_conn *c)
         destroy(s);
     map_free(&st->by_id);
     list_remove(&st->starved_link);
+    budget_refund(&st->budget, sizeof *st);
     budget_end(&st->budget);
     mem_free(env_of(c)->mem, st, sizeof *st);
     c->streams = NULL;
@@ -120,7 +126,7 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
     const struct transport_env *env = env_of(c);
     bool one_way = (id & 2) != 0;
     *error = WEIR_E_BUDGET;
-    if (!budget_charge(&st->budget, sizeof(struct stream), NULL))
+    if (!budget_charge(&st->budget, STREAM_COST_BYTES, NULL))
         return NULL;
     struct stream *s = mem_alloc(env->mem, sizeof *s);
     *error = WEIR_E_MEMORY;
@@ -135,8 +141,11 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
                           : local ? st->stream_credit_bidi_local
                                   : st->stream_credit_bidi_remote;
         send_lane_init(&s->out, credit);
+        ranges_set_budget(&s->out.acked, &st->budget);
+        ranges_set_budget(&s->out.lost, &st->budget);
         receive_lane_init(&s->in, env->limits->value[LIMIT_STREAM_WINDOW_FIRST],
                           (uint32_t)env->limits->value[LIMIT_STREAM_GAPS]);
+        ranges_set_budget(&s->in.gaps_above, &st->budget);
         if (map_add(&st->by_id, s)) {
             st->count++;
             metric_inc(env->metrics, METRIC_STREAMS_OPEN);
@@ -147,7 +156,7 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
         }
         mem_free(env->mem, s, sizeof *s);
     }
-    budget_refund(&st->budget, sizeof(struct stream));
+    budget_refund(&st->budget, STREAM_COST_BYTES);
     return NULL;
 }
 

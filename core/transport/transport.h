@@ -143,8 +143,9 @@ struct transport_ops {
     /* getters */
     uint64_t (*deadline)(const struct transport *t); /**< UINT64_MAX: none */
     void (*conn_info)(const struct transport_conn *c, struct conn_info *out);
-    /** len 0 until known; valid while c is */
-    const struct peer_id *(*conn_peer)(const struct transport_conn *c);
+    /** the peer's Ed25519 public key, 32 bytes: its id holds no more. NULL until known; valid while
+     *  c is */
+    const uint8_t *(*conn_peer_key)(const struct transport_conn *c);
     /** the peer's announced network name */
     const char *(*conn_network)(const struct transport_conn *c);
 

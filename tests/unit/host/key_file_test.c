@@ -87,7 +87,7 @@ static void test_a_saved_key_is_loaded(void **state)
     assert_int_equal(st.st_nlink, 1);
     assert_int_equal(count_files(false), 1);
     assert_int_equal(key_file_load(path, &loaded, &error), 0);
-    assert_memory_equal(loaded.secret, pair.secret, sizeof pair.secret);
+    assert_memory_equal(&loaded, &pair, sizeof pair);
     assert_memory_equal(&loaded.id, &pair.id, sizeof pair.id);
     assert_int_equal(descriptors_open(), before);
 }
@@ -105,7 +105,7 @@ static void test_a_file_that_is_there_is_never_overwritten(void **state)
     assert_non_null(strstr(error.detail, path));
     assert_int_equal(count_files(false), 1); /* nothing half-done stays behind */
     assert_int_equal(key_file_load(path, &loaded, NULL), 0);
-    assert_memory_equal(loaded.secret, pair.secret, sizeof pair.secret);
+    assert_memory_equal(&loaded, &pair, sizeof pair);
 }
 
 static void test_a_link_to_nowhere_is_not_followed_when_saving(void **state)
@@ -147,7 +147,7 @@ static void test_access_of_others_is_refused_and_the_cure_is_named(void **state)
         assert_int_equal(chmod(path, cases[i].mode), 0);
         assert_int_equal(key_file_load(path, &loaded, &error), cases[i].code);
         if (cases[i].code == 0) continue;
-        assert_int_equal(loaded.secret[0], 0);
+        assert_int_equal(loaded.seed[0], 0);
         assert_non_null(strstr(error.detail, cases[i].text));
         assert_non_null(strstr(error.detail, cure));
     }
@@ -178,7 +178,7 @@ static void test_what_is_no_key_file_is_refused(void **state)
     for (i = 1; i + 1 < len; i++) {
         write_file(path, text, i, 0600);
         assert_int_equal(key_file_load(path, &loaded, &error), WEIR_E_KEY);
-        assert_int_equal(loaded.secret[0], 0);
+        assert_int_equal(loaded.seed[0], 0);
     }
     assert_non_null(strstr(error.detail, path));
     memset(text + len, '\n', sizeof text - len);

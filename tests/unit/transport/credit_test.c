@@ -196,9 +196,9 @@ static void test_trim_gives_back_what_is_empty_and_nothing_else(void **state)
     consume(a, 1000, NOW);
     consume(b, 999, NOW);
     assert_int_equal(stream_write(a, bytes, 2000, false, false, NOW), 2000);
-    assert_int_equal(f.c.streams->budget.used, 2 * sizeof *a + 1024 + 1024 + 2048);
+    assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 1024 + 2048);
     streams_trim(&f.c);
-    assert_int_equal(f.c.streams->budget.used, 2 * sizeof *a + 1024 + 2048);
+    assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 2048);
     assert_int_equal(receive_lane_readable(&b->in), 1);
     fake_close(&f);
 }
@@ -295,7 +295,7 @@ static void test_a_reader_that_does_not_consume_stops_the_sender(void **state)
     assert_int_equal(a.out->blocked.why, BLOCKED_STREAM_CREDIT);
     assert_int_equal(fake_facts(a.out) & STREAM_PENDING_WRITABLE, 0);
     used = b.f.budget.used;
-    assert_int_equal(used, sizeof(struct stream) + 4 * KIB);
+    assert_int_equal(used, sizeof(struct conn_streams) + STREAM_COST_BYTES + 4 * KIB);
     pull(&b, 2, NOW);
     fake_settle(&a.f, &b.f, NOW);
     assert_int_equal(fake_facts(a.out), STREAM_PENDING_WRITABLE);

@@ -299,7 +299,7 @@ static void test_no_budget_no_stream(void **state)
 
     (void)state;
     open_role(&f, CONN_DIALLER);
-    f.budget.max = 2 * sizeof(struct stream);
+    f.budget.max = sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES;
     assert_int_equal(streams_on_frame(&f.c, 4 * 4 + 1, true, NOW, &s), STREAMS_NO_MEMORY);
     assert_int_equal(f.c.streams->next_remote[0], 2); /* the first two are there */
     assert_null(streams_open_local(&f.c, false, 3, &error));
@@ -333,7 +333,7 @@ static void test_the_end_of_a_connection_ends_every_stream_once(void **state)
     assert_ptr_equal(transport_next_ready(&f.t), &f.c);
     assert_null(transport_next_ready(&f.t));
     assert_int_equal(f.c.streams->blocked_count, 0);
-    assert_int_equal(f.c.streams->budget.used, 2 * sizeof *s);
+    assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES);
     for (int i = 0; i < 2; i++) {
         s = streams_next_dirty(&f.c);
         assert_int_equal(s->pending & STREAM_PENDING_OVER, STREAM_PENDING_OVER);
