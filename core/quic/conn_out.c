@@ -178,10 +178,6 @@ static void put_ping(struct build *b)
 static void requeue_oldest(struct connection *c, enum loss_space_name space)
 {
     const struct sent_packet *p = loss_oldest(&c->loss, space, &c->probe_from[space]);
-    if (p == NULL && c->probe_from[space] != 0) {
-        c->probe_from[space] = 0; /* there is no other: the same again is worth more than a PING */
-        p = loss_oldest(&c->loss, space, &c->probe_from[space]);
-    }
     if (p == NULL) return;
     c->probe_from[space]++; /* the second probe of a PTO repeats the next one */
     conn_loss_requeue(c, space, &c->loss.spaces[space].sent, p);

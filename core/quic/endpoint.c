@@ -53,7 +53,7 @@ static int endpoint_open(const struct transport_env *env, struct transport **out
     list_init(&e->all);
     /* From the identity, so that a node that restarts can reset the connections of its last run (RFC 9000 10.3.2). */
     static const char label[] = "weir stateless reset v1";
-    hmac_sha256(env->key->secret, sizeof env->key->secret, label, sizeof label - 1, e->reset_key);
+    hmac_sha256(env->key->seed, sizeof env->key->seed, label, sizeof label - 1, e->reset_key);
     entropy_fill(env->entropy, e->static_secret, sizeof e->static_secret);
     *out = &e->base;
     return 0;
@@ -262,9 +262,9 @@ static uint64_t endpoint_deadline(const struct transport *t)
     return first == NULL ? UINT64_MAX : first->when;
 }
 
-static const struct peer_id *endpoint_conn_peer(const struct transport_conn *base)
+static const uint8_t *endpoint_conn_peer_key(const struct transport_conn *base)
 {
-    return &((const struct connection *)(const void *)base)->peer;
+    return peer_id_key(&((const struct connection *)(const void *)base)->peer);
 }
 
 static const char *endpoint_conn_network(const struct transport_conn *base)
@@ -315,7 +315,7 @@ const struct transport_ops quic_transport = {
     .stream_changed = endpoint_stream_changed,
     .deadline = endpoint_deadline,
     .conn_info = connection_info,
-    .conn_peer = endpoint_conn_peer,
+    .conn_peer_key = endpoint_conn_peer_key,
     .conn_network = endpoint_conn_network,
     .next_datagram = endpoint_next_datagram,
 };

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what a listener does before there is a connection (handshake-rules.md R11 to R15): state only for a whole
- * message 1, caps, Retry and its tokens, Version Negotiation. Method: first datagrams made by forge.h from chosen
- * addresses; what comes back is caught before it reaches anybody. */
+/* Goal: what a listener does before there is a connection (handshake-rules.md R11 to R15): state
+ * only for a whole message 1, caps, Retry and its tokens, Version Negotiation. Method: first
+ * datagrams made by forge.h from chosen addresses; what comes back is caught before it reaches
+ * anybody. */
 #include "forge.h"
 
 struct caught {
     uint64_t count;
-    uint8_t bytes[1500];       /* the last one */
+    uint8_t bytes[1500]; /* the last one */
     size_t len;
 };
 
@@ -14,7 +15,8 @@ static bool catch_from_server(struct pair *p, int from, uint64_t n, uint8_t *byt
 {
     struct caught *c = p->context;
     (void)n;
-    if (from == 0) return true;
+    if (from == 0)
+        return true;
     c->count++;
     c->len = len;
     memcpy(c->bytes, bytes, len);
@@ -54,8 +56,20 @@ static uint64_t ask(struct pair *p, const struct endpoint *from, const uint8_t *
 
 static void test_state_is_made_only_for_a_whole_first_message(void **state)
 {
-    enum { CRYPTO_AT_1 = 1, HALF, TWO_BYTES_MORE, WRONG_LENGTH, BAD_FRAME_AFTER, WRONG_FRAME_AFTER, NO_CRYPTO,
-           ZERO_KEY, SHORT_DATAGRAM, SHORT_DCID, NO_SCID, GOOD };
+    enum {
+        CRYPTO_AT_1 = 1,
+        HALF,
+        TWO_BYTES_MORE,
+        WRONG_LENGTH,
+        BAD_FRAME_AFTER,
+        WRONG_FRAME_AFTER,
+        NO_CRYPTO,
+        ZERO_KEY,
+        SHORT_DATAGRAM,
+        SHORT_DCID,
+        NO_SCID,
+        GOOD
+    };
     (void)state;
     for (int variant = CRYPTO_AT_1; variant <= GOOD; variant++) {
         struct caught c;
@@ -64,19 +78,30 @@ static void test_state_is_made_only_for_a_whole_first_message(void **state)
         uint8_t message[64] = {0, 32}, payload[200], out[1500];
         struct writer w = writer_of(payload, sizeof payload);
         size_t pad = variant == SHORT_DATAGRAM ? 1199 : 1200;
-        if (variant != ZERO_KEY) pair_fill(p, message + 2, 32);
-        if (variant == WRONG_LENGTH) message[1] = 33;
-        if (variant == SHORT_DCID) dcid.len = 7, dcid.bytes[7] = 0;
-        if (variant == NO_SCID) memset(&scid, 0, sizeof scid);
-        if (variant == NO_CRYPTO) frame_write_ping(&w);
-        else frame_write_crypto(&w, variant == CRYPTO_AT_1, message,
-                                variant == HALF ? 17 : variant == TWO_BYTES_MORE ? 36 : 34);
-        if (variant == BAD_FRAME_AFTER) writer_u8(&w, 0x3f);
-        if (variant == WRONG_FRAME_AFTER) frame_write_max_data(&w, 1);
-        size_t len = forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, writer_len(&w), pad, out,
-                                          sizeof out);
+        if (variant != ZERO_KEY)
+            pair_fill(p, message + 2, 32);
+        if (variant == WRONG_LENGTH)
+            message[1] = 33;
+        if (variant == SHORT_DCID)
+            dcid.len = 7, dcid.bytes[7] = 0;
+        if (variant == NO_SCID)
+            memset(&scid, 0, sizeof scid);
+        if (variant == NO_CRYPTO)
+            frame_write_ping(&w);
+        else
+            frame_write_crypto(&w, variant == CRYPTO_AT_1, message,
+                               variant == HALF             ? 17
+                               : variant == TWO_BYTES_MORE ? 36
+                                                           : 34);
+        if (variant == BAD_FRAME_AFTER)
+            writer_u8(&w, 0x3f);
+        if (variant == WRONG_FRAME_AFTER)
+            frame_write_max_data(&w, 1);
+        size_t len = forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, writer_len(&w), pad,
+                                          out, sizeof out);
         uint64_t answers = ask(p, &p->side[0].address, out, len);
-        if ((answers != 0) != (variant == GOOD)) fail_msg("variant %d: %d answers", variant, (int)answers);
+        if ((answers != 0) != (variant == GOOD))
+            fail_msg("variant %d: %d answers", variant, (int)answers);
         assert_int_equal(server(p)->connections, variant == GOOD);
         assert_int_equal(server(p)->half_open, variant == GOOD);
         pair_free(p);
@@ -93,18 +118,20 @@ static void test_a_repeated_first_message_finds_its_half_open_connection(void **
     size_t payload_len = forge_first_message(p, payload, sizeof payload);
     (void)forge_first_message(p, other, sizeof other);
     for (uint64_t number = 0; number < 5; number++) {
-        size_t len = forge_client_initial(&dcid, &scid, NULL, 0, number, payload, payload_len, 1200, out,
-                                          sizeof out);
+        size_t len = forge_client_initial(&dcid, &scid, NULL, 0, number, payload, payload_len, 1200,
+                                          out, sizeof out);
         (void)ask(p, &p->side[0].address, out, len);
         assert_int_equal(server(p)->half_open, 1);
     }
     /* Rule R12: the same ids with another key are somebody else, as is another port. */
-    size_t len = forge_client_initial(&dcid, &scid, NULL, 0, 0, other, payload_len, 1200, out, sizeof out);
+    size_t len =
+        forge_client_initial(&dcid, &scid, NULL, 0, 0, other, payload_len, 1200, out, sizeof out);
     assert_int_equal(ask(p, &p->side[0].address, out, len), 1);
     assert_int_equal(server(p)->half_open, 2);
     struct endpoint port = p->side[0].address;
     port.port++;
-    len = forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, payload_len, 1200, out, sizeof out);
+    len =
+        forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, payload_len, 1200, out, sizeof out);
     assert_int_equal(ask(p, &port, out, len), 1);
     assert_int_equal(server(p)->half_open, 3);
     assert_int_equal(server(p)->hosts.count, 1);
@@ -113,6 +140,32 @@ static void test_a_repeated_first_message_finds_its_half_open_connection(void **
     assert_int_equal(server(p)->connections, 0);
     assert_int_equal(server(p)->hosts.count, 0);
     assert_int_equal(metric(p, METRIC_HANDSHAKES_FAILED), 3);
+    pair_free(p);
+}
+
+static void test_an_initial_to_the_listeners_own_id_reaches_its_connection(void **state)
+{
+    (void)state;
+    struct caught c;
+    struct pair *p = listening(&c, 64);
+    struct cid dcid = forge_cid(p), scid = forge_cid(p);
+    struct protect_keys read, write;
+    struct packet_header h;
+    uint8_t payload[64], out[1500];
+    static const uint8_t ping[] = {0x01};
+    size_t len = forge_first_message(p, payload, sizeof payload);
+    len = forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, len, 1200, out, sizeof out);
+    assert_int_equal(ask(p, &p->side[0].address, out, len), 1);
+    assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);
+    conn_handshake_initial_keys(&dcid, true, &read, &write);
+    for (size_t pad = 1199; pad <= 1200; pad++) {
+        uint64_t before = metric(p, METRIC_PACKETS_RECEIVED);
+        len = forge_long(&write, PACKET_INITIAL, &h.scid, &scid, NULL, 0, pad, ping, 1, pad, out,
+                         sizeof out);
+        (void)ask(p, &p->side[0].address, out, len);
+        assert_int_equal(metric(p, METRIC_PACKETS_RECEIVED) - before, pad == 1200);
+    }
+    assert_int_equal(server(p)->connections, 1);
     pair_free(p);
 }
 
@@ -138,7 +191,8 @@ static void test_half_open_connections_are_capped_per_host_and_in_all(void **sta
         assert_int_equal(server(p)->half_open, expected);
     }
     assert_int_equal(metric(p, METRIC_DROPPED_HALF_OPEN), 32 - 12);
-    /* A dial of an honest peer waits, and one after the flood's state has timed out gets through. */
+    /* A dial of an honest peer waits, and one after the flood's state has timed out gets
+     * through. */
     p->filter = NULL;
     (void)pair_dial(p);
     pair_run(p, 20000000);
@@ -162,7 +216,8 @@ static void test_from_a_number_of_half_open_connections_on_a_token_is_asked_for(
         assert_int_equal(ask(p, &from, out, forge_hello(p, out, sizeof out)), 1);
         assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);
         assert_int_equal(h.type, i < 3 ? PACKET_INITIAL : PACKET_RETRY);
-        if (i >= 3) assert_true(c.len < 200);
+        if (i >= 3)
+            assert_true(c.len < 200);
     }
     assert_int_equal(server(p)->half_open, 3);
     assert_int_equal(metric(p, METRIC_RETRY_SENT), 3);
@@ -191,12 +246,14 @@ static void test_a_handshake_with_retry_completes_and_its_ids_are_checked(void *
     pair_free(p);
 }
 
-/* Retry's tag can be made by anybody, so the client must find out from the parameters that nobody asked for one. */
+/* Retry's tag can be made by anybody, so the client must find out from the parameters that
+ * nobody asked for one. */
 static bool insert_retry(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     struct forge_first f;
     uint8_t out[1500];
-    if (from != 0 || n != 0) return true;
+    if (from != 0 || n != 0)
+        return true;
     forge_read_first(bytes, len, &f);
     struct writer w = writer_of(out, sizeof out);
     struct cid scid = forge_cid(p);
@@ -207,17 +264,21 @@ static bool insert_retry(struct pair *p, int from, uint64_t n, uint8_t *bytes, s
 
 static bool strip_token(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
-    if (from == 0 && n == 0) return insert_retry(p, from, n, bytes, len);
-    if (from == 1 || (bytes[0] & 0xf0) != 0xc0) return true;
-    /* What an attacker must do to get a handshake at all: send the same message without the foreign token. */
+    if (from == 0 && n == 0)
+        return insert_retry(p, from, n, bytes, len);
+    if (from == 1 || (bytes[0] & 0xf0) != 0xc0)
+        return true;
+    /* What an attacker must do to get a handshake at all: send the same message without the
+     * foreign token. */
     struct forge_first f;
     uint8_t payload[64], out[1500];
     forge_read_first(bytes, len, &f);
     struct writer w = writer_of(payload, sizeof payload);
-    if (!f.has_message) return true;
+    if (!f.has_message)
+        return true;
     frame_write_crypto(&w, 0, f.message, sizeof f.message);
-    size_t made = forge_client_initial(&f.dcid, &f.scid, NULL, 0, n, payload, writer_len(&w), 1200, out,
-                                       sizeof out);
+    size_t made = forge_client_initial(&f.dcid, &f.scid, NULL, 0, n, payload, writer_len(&w), 1200,
+                                       out, sizeof out);
     pair_post(p, 1, &p->side[0].address, out, made, p->now_us + p->delay_us);
     return false;
 }
@@ -225,7 +286,8 @@ static bool strip_token(struct pair *p, int from, uint64_t n, uint8_t *bytes, si
 static void test_a_retry_that_the_server_did_not_send_never_connects(void **state)
 {
     (void)state;
-    bool (*const filters[])(struct pair *, int, uint64_t, uint8_t *, size_t) = {insert_retry, strip_token};
+    bool (*const filters[])(struct pair *, int, uint64_t, uint8_t *, size_t) = {insert_retry,
+                                                                                strip_token};
     for (int i = 0; i < 2; i++) {
         struct pair *p = pair_new(NULL, NULL);
         p->filter = filters[i];
@@ -240,8 +302,8 @@ static void test_a_retry_that_the_server_did_not_send_never_connects(void **stat
 /* ---- tokens */
 
 /* Ask for a Retry from an address. @return the token's length */
-static size_t get_token(struct pair *p, struct caught *c, const struct endpoint *from, struct cid *scid,
-                        uint8_t *token)
+static size_t get_token(struct pair *p, struct caught *c, const struct endpoint *from,
+                        struct cid *scid, uint8_t *token)
 {
     uint8_t out[1500];
     struct packet_header h;
@@ -259,7 +321,8 @@ static uint64_t use_token(struct pair *p, const struct endpoint *from, const str
     uint8_t payload[64], out[1500];
     struct cid scid = forge_cid(p);
     size_t len = forge_first_message(p, payload, sizeof payload);
-    len = forge_client_initial(dcid, &scid, token, token_len, 1, payload, len, 1200, out, sizeof out);
+    len =
+        forge_client_initial(dcid, &scid, token, token_len, 1, payload, len, 1200, out, sizeof out);
     return ask(p, from, out, len);
 }
 
@@ -310,7 +373,8 @@ static void test_a_token_lifts_the_amplification_limit_but_not_the_caps(void **s
     size_t len = get_token(p, &c, &p->side[0].address, &dcid, token);
     uint64_t before = p->side[1].bytes;
     assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 1);
-    assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 0); /* another e_c: the cap */
+    assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len),
+                     0); /* another e_c: the cap */
     pair_run(p, 25000000);
     assert_true(p->side[1].bytes - before > 3 * 1200);
     pair_free(p);
@@ -341,10 +405,12 @@ static size_t foreign_version(uint32_t version, uint8_t cid_len, size_t len, uin
 {
     struct writer w = writer_of(out, 2000);
     writer_u8(&w, 0xc0);
-    for (int i = 24; i >= 0; i -= 8) writer_u8(&w, (uint8_t)(version >> i));
+    for (int i = 24; i >= 0; i -= 8)
+        writer_u8(&w, (uint8_t)(version >> i));
     for (int i = 0; i < 2; i++) {
         writer_u8(&w, cid_len);
-        for (unsigned j = 0; j < cid_len; j++) writer_u8(&w, (uint8_t)(j + 100u * (unsigned)i));
+        for (unsigned j = 0; j < cid_len; j++)
+            writer_u8(&w, (uint8_t)(j + 100u * (unsigned)i));
     }
     memset(out + writer_len(&w), 0x55, len - writer_len(&w));
     return len;
@@ -358,8 +424,9 @@ static void test_version_negotiation_answers_full_datagrams_of_other_versions_on
         size_t len;
         bool answered;
     } rows[] = {
-        {1, 8, 1200, true},    {1, 8, 1199, false},   {1, 8, 50, false},          {0x1a2a3a4a, 20, 1200, true},
-        {0, 8, 1200, false},   {1, 0, 1200, true},    {0xffffffff, 60, 1200, true},
+        {1, 8, 1200, true},           {1, 8, 1199, false}, {1, 8, 50, false},
+        {0x1a2a3a4a, 20, 1200, true}, {0, 8, 1200, false}, {1, 0, 1200, true},
+        {0xffffffff, 60, 1200, true},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -368,13 +435,15 @@ static void test_version_negotiation_answers_full_datagrams_of_other_versions_on
         struct packet_header h;
         struct pair *p = listening(&c, 64);
         size_t len = foreign_version(rows[i].version, rows[i].cid_len, rows[i].len, out);
-        if ((ask(p, &p->side[0].address, out, len) == 1) != rows[i].answered) fail_msg("row %zu", i);
+        if ((ask(p, &p->side[0].address, out, len) == 1) != rows[i].answered)
+            fail_msg("row %zu", i);
         if (rows[i].answered && rows[i].cid_len <= CID_MAX) {
             assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);
             assert_int_equal(h.type, PACKET_VERSION_NEGOTIATION);
             assert_true(packet_versions_include(&h, PACKET_VERSION));
             assert_int_equal(h.dcid_view_len, rows[i].cid_len);
-            if (rows[i].cid_len > 0) assert_int_equal(h.dcid_view[0], 100); /* swapped: what was the source */
+            if (rows[i].cid_len > 0)
+                assert_int_equal(h.dcid_view[0], 100); /* swapped: what was the source */
             /* And its own answer is not answered, at any size. */
             memset(c.bytes + c.len, 0, sizeof c.bytes - c.len);
             assert_int_equal(ask(p, &p->side[0].address, c.bytes, c.len), 0);
@@ -393,16 +462,19 @@ static void test_answers_without_state_are_limited_in_rate(void **state)
     uint8_t out[1500];
     uint64_t answers = 0;
     size_t len = forge_hello(p, out, sizeof out);
-    for (int i = 0; i < 5000; i++) answers += ask(p, &p->side[0].address, out, len);
+    for (int i = 0; i < 5000; i++)
+        answers += ask(p, &p->side[0].address, out, len);
     assert_int_equal(answers, ENDPOINT_STATELESS_PER_S);
     assert_int_equal(metric(p, METRIC_STATELESS_SUPPRESSED), 4000);
     p->now_us += 100000;
     answers = 0;
-    for (int i = 0; i < 500; i++) answers += ask(p, &p->side[0].address, out, len);
+    for (int i = 0; i < 500; i++)
+        answers += ask(p, &p->side[0].address, out, len);
     assert_int_equal(answers, 100);
     /* Nor does a burst before the next turn pile up. */
     p->now_us += 1000000;
-    for (int i = 0; i < 100; i++) pair_inject(p, 1, &p->side[0].address, out, len);
+    for (int i = 0; i < 100; i++)
+        pair_inject(p, 1, &p->side[0].address, out, len);
     uint64_t before = p->side[1].datagrams;
     pair_send(p, 1);
     assert_int_equal(p->side[1].datagrams - before, ENDPOINT_STATELESS_MAX);
@@ -414,6 +486,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_state_is_made_only_for_a_whole_first_message),
         cmocka_unit_test(test_a_repeated_first_message_finds_its_half_open_connection),
+        cmocka_unit_test(test_an_initial_to_the_listeners_own_id_reaches_its_connection),
         cmocka_unit_test(test_half_open_connections_are_capped_per_host_and_in_all),
         cmocka_unit_test(test_from_a_number_of_half_open_connections_on_a_token_is_asked_for),
         cmocka_unit_test(test_a_handshake_with_retry_completes_and_its_ids_are_checked),

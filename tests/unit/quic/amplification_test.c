@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: before an address has answered, a listener sends it at most three bytes for each that came from it, and this
- * limit never ends in a deadlock (RFC 9000 8.1, RFC 9002 6.2.2.1). Method: 10,000 random sequences of what an attacker
- * can send from an address that is not its own, with time passing between; and the two sides of the deadlock. */
+/* Goal: before an address has answered, a listener sends it at most three bytes for each that
+ * came from it, and this limit never ends in a deadlock (RFC 9000 8.1, RFC 9002 6.2.2.1).
+ * Method: 10,000 random sequences of what an attacker can send from an address that is not its
+ * own, with time passing between; and the two sides of the deadlock. */
 #include "forge.h"
 
 enum { SEQUENCES = 10000, PER_PAIR = 500, ACTIONS_MAX = 14 };
@@ -22,7 +23,8 @@ static void drain(struct pair *p, struct account *a)
     static uint8_t buffer[65536];
     struct datagram_out out = {.data = buffer, .cap = sizeof buffer};
     while (quic_transport.next_datagram(p->side[1].transport, &out, p->now_us)) {
-        if (!endpoint_equal(&out.remote, &a->address)) continue; /* of a sequence before */
+        if (!endpoint_equal(&out.remote, &a->address))
+            continue; /* of a sequence before */
         a->sent += out.len;
         assert_true(out.segment <= sizeof a->answer);
         memcpy(a->answer, buffer, out.segment);
@@ -46,8 +48,10 @@ static void pass_time(struct pair *p, struct account *a)
     uint64_t until = p->now_us + rng_below(&p->rng, 6000000);
     for (;;) {
         uint64_t due = quic_transport.deadline(p->side[1].transport);
-        if (due > until) break;
-        if (due > p->now_us) p->now_us = due;
+        if (due > until)
+            break;
+        if (due > p->now_us)
+            p->now_us = due;
         quic_transport.on_deadline(p->side[1].transport, p->now_us);
         drain(p, a);
     }
@@ -56,7 +60,8 @@ static void pass_time(struct pair *p, struct account *a)
 
 static size_t fresh_hello(struct account *a, uint64_t number, size_t pad_to, uint8_t *out)
 {
-    return forge_client_initial(&a->dcid, &a->scid, NULL, 0, number, a->payload, a->payload_len, pad_to, out, 1500);
+    return forge_client_initial(&a->dcid, &a->scid, NULL, 0, number, a->payload, a->payload_len,
+                                pad_to, out, 1500);
 }
 
 static void act(struct pair *p, struct account *a)
@@ -64,9 +69,15 @@ static void act(struct pair *p, struct account *a)
     uint8_t out[1500];
     size_t len = 1 + rng_below(&p->rng, 1400);
     switch (rng_below(&p->rng, 9)) {
-    case 0: give(p, a, a->hello, a->hello_len); break;
-    case 1: give(p, a, out, fresh_hello(a, a->number++, 1200 + rng_below(&p->rng, 200), out)); break;
-    case 2: give(p, a, a->hello, rng_below(&p->rng, a->hello_len)); break;
+    case 0:
+        give(p, a, a->hello, a->hello_len);
+        break;
+    case 1:
+        give(p, a, out, fresh_hello(a, a->number++, 1200 + rng_below(&p->rng, 200), out));
+        break;
+    case 2:
+        give(p, a, a->hello, rng_below(&p->rng, a->hello_len));
+        break;
     case 3:
         rng_fill(&p->rng, out, len);
         give(p, a, out, len);
@@ -83,7 +94,8 @@ static void act(struct pair *p, struct account *a)
     case 5: /* another version */
         rng_fill(&p->rng, out, len);
         out[0] |= 0xc0;
-        if (len > 6) out[5] = 8;
+        if (len > 6)
+            out[5] = 8;
         give(p, a, out, len);
         break;
     case 6: /* a short header */
@@ -96,7 +108,9 @@ static void act(struct pair *p, struct account *a)
         out[rng_below(&p->rng, a->hello_len)] ^= 1;
         give(p, a, out, a->hello_len);
         break;
-    default: pass_time(p, a); break;
+    default:
+        pass_time(p, a);
+        break;
     }
 }
 
@@ -108,21 +122,25 @@ static void test_no_sequence_of_datagrams_is_amplified_more_than_threefold(void 
     (void)state;
     for (uint64_t i = 0; i < SEQUENCES; i++) {
         if (i % PER_PAIR == 0) {
-            if (p != NULL) pair_free(p);
+            if (p != NULL)
+                pair_free(p);
             limits_derive(&limits, 0, 0);
             limits.value[LIMIT_HALF_OPEN_RETRY] = i / PER_PAIR % 4 == 3 ? 10 : 100000;
             p = pair_new(NULL, &limits);
             rng_init(&p->rng, i, "amplification", 0);
         }
-        struct account a = {.address = endpoint_ip4(10, 1, (uint8_t)(i >> 8), (uint8_t)i, 7), .number = 1};
+        struct account a = {.address = endpoint_ip4(10, 1, (uint8_t)(i >> 8), (uint8_t)i, 7),
+                            .number = 1};
         a.dcid = forge_cid(p);
         a.scid = forge_cid(p);
         a.payload_len = forge_first_message(p, a.payload, sizeof a.payload);
         a.hello_len = fresh_hello(&a, 0, 1200, a.hello);
-        for (uint64_t n = 1 + rng_below(&p->rng, ACTIONS_MAX); n > 0; n--) act(p, &a);
+        for (uint64_t n = 1 + rng_below(&p->rng, ACTIONS_MAX); n > 0; n--)
+            act(p, &a);
         pass_time(p, &a);
         pass_time(p, &a);
-        if (a.worst_permille > worst) worst = a.worst_permille;
+        if (a.worst_permille > worst)
+            worst = a.worst_permille;
     }
     pair_free(p);
     assert_in_range(worst, 2500, 3000); /* the limit was reached, so it was tested */
@@ -131,13 +149,15 @@ static void test_no_sequence_of_datagrams_is_amplified_more_than_threefold(void 
 /* ---- no deadlock */
 
 struct mute {
-    uint64_t client_until, server_until; /* datagrams of that side from the first on that arrive / are lost */
+    uint64_t client_until,
+        server_until; /* datagrams of that side from the first on that arrive / are lost */
 };
 
 static bool mute(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     const struct mute *m = p->context;
-    (void)bytes; (void)len;
+    (void)bytes;
+    (void)len;
     return from == 0 ? n == 0 || n >= m->client_until : n >= m->server_until;
 }
 
@@ -146,7 +166,8 @@ static struct connection *only(struct pair *p)
     return list_first(&endpoint_of(p->side[1].transport)->all, struct connection, all_link);
 }
 
-static void test_a_blocked_listener_waits_without_a_timer_and_the_diallers_probe_unblocks_it(void **state)
+static void test_a_blocked_listener_waits_without_a_timer_and_the_diallers_probe_unblocks_it(
+    void **state)
 {
     (void)state;
     struct mute m = {.client_until = UINT64_MAX, .server_until = UINT64_MAX};
@@ -181,7 +202,8 @@ static void test_bytes_that_do_not_open_still_give_room(void **state)
     pair_run(p, 15000000);
     const struct connection *c = only(p);
     assert_int_equal(p->side[1].bytes, 3600);
-    /* Junk to the listener's id from the same address: it may send 3600 bytes more, and its PTO is long past. */
+    /* Junk to the listener's id from the same address: it may send 3600 bytes more, and its PTO
+     * is long past. */
     memset(junk, 0x55, sizeof junk);
     junk[0] = 0x55;
     memcpy(junk + 1, c->local_cid.bytes, CID_LOCAL_LEN);
@@ -209,14 +231,16 @@ static void test_a_lost_first_answer_costs_one_probe(void **state)
     while (!p->side[0].up && pair_step(p, start + 5000000)) {
     }
     assert_true(p->side[0].up);
-    assert_in_range(p->now_us - start, 900000, 1100000); /* a PTO without a sample is about a second */
+    assert_in_range(p->now_us - start, 900000,
+                    1100000); /* a PTO without a sample is about a second */
     pair_free(p);
 }
 
 static void test_when_only_the_listener_is_heard_its_probe_carries_its_whole_answer(void **state)
 {
     (void)state;
-    /* The first answer is lost, and so is all that the dialler says afterwards: the listener's own probe must do. */
+    /* The first answer is lost, and so is all that the dialler says afterwards: the listener's
+     * own probe must do. */
     struct mute m = {.client_until = UINT64_MAX, .server_until = 1};
     struct pair *p = pair_new(NULL, NULL);
     p->filter = mute;
@@ -234,7 +258,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_sequence_of_datagrams_is_amplified_more_than_threefold),
-        cmocka_unit_test(test_a_blocked_listener_waits_without_a_timer_and_the_diallers_probe_unblocks_it),
+        cmocka_unit_test(
+            test_a_blocked_listener_waits_without_a_timer_and_the_diallers_probe_unblocks_it),
         cmocka_unit_test(test_bytes_that_do_not_open_still_give_room),
         cmocka_unit_test(test_a_lost_first_answer_costs_one_probe),
         cmocka_unit_test(test_when_only_the_listener_is_heard_its_probe_carries_its_whole_answer),

@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: whoever sees a dialler's first message can answer it, and gains nothing (handshake-rules.md R8, R10, R11, R16).
- * Method: pair.h with the first datagram captured; forge.h makes what an attacker on the path can make, and injects it
- * before, between and after what the honest server says. */
+/* Goal: whoever sees a dialler's first message can answer it, and gains nothing (handshake-
+ * rules.md R8, R10, R11, R16). Method: pair.h with the first datagram captured; forge.h makes
+ * what an attacker on the path can make, and injects it before, between and after what the
+ * honest server says. */
 #include "forge.h"
 
 struct tap {
     struct forge_first first;
-    uint8_t bytes[1500];       /* the client's first datagram */
+    uint8_t bytes[1500]; /* the client's first datagram */
     size_t len;
-    uint64_t initials;         /* client datagrams that begin with an Initial */
-    uint64_t whole;            /* of those, with all of message 1 */
+    uint64_t initials; /* client datagrams that begin with an Initial */
+    uint64_t whole;    /* of those, with all of message 1 */
 };
 
 static bool capture(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     struct tap *t = p->context;
-    if (from != 0 || (bytes[0] & 0xf0) != 0xc0) return true;
+    if (from != 0 || (bytes[0] & 0xf0) != 0xc0)
+        return true;
     struct forge_first f;
     forge_read_first(bytes, len, &f);
     t->initials++;
     t->whole += f.has_message;
-    if (n != 0) return true;
+    if (n != 0)
+        return true;
     t->first = f;
     t->len = len;
     memcpy(t->bytes, bytes, len);
@@ -68,7 +71,8 @@ static void inject_close(struct pair *p, const struct tap *t, uint64_t code)
     struct cid scid = forge_cid(p);
     struct writer w = writer_of(payload, sizeof payload);
     assert_true(frame_write_close(&w, false, code, 0, NULL, 0));
-    size_t len = forge_server_initial(&t->first, &scid, 0, payload, writer_len(&w), out, sizeof out);
+    size_t len =
+        forge_server_initial(&t->first, &scid, 0, payload, writer_len(&w), out, sizeof out);
     pair_inject(p, 0, &p->side[1].address, out, len);
 }
 
@@ -86,7 +90,8 @@ static void test_forged_answers_before_the_honest_one_change_nothing(void **stat
     for (unsigned forged = 0; forged <= 12; forged++) {
         struct tap t;
         struct pair *p = dialled(&t);
-        for (unsigned i = 0; i < forged; i++) inject_dead_end(p, &t);
+        for (unsigned i = 0; i < forged; i++)
+            inject_dead_end(p, &t);
         uint64_t start = p->now_us;
         wait_up(p, 1000000);
         assert_int_equal(p->now_us - start, 3 * p->delay_us); /* not even time */
@@ -100,7 +105,8 @@ static void test_forged_closes_before_the_honest_answer_change_nothing(void **st
     for (unsigned forged = 1; forged <= 6; forged++) {
         struct tap t;
         struct pair *p = dialled(&t);
-        for (unsigned i = 0; i < forged; i++) inject_close(p, &t, QUIC_CONNECTION_REFUSED);
+        for (unsigned i = 0; i < forged; i++)
+            inject_close(p, &t, QUIC_CONNECTION_REFUSED);
         wait_up(p, 1000000);
         pair_run(p, 5000000);
         assert_false(p->side[0].ended);
@@ -136,9 +142,10 @@ static void test_an_answer_of_another_identity_loses_to_the_honest_one(void **st
         struct pair *p = dialled(&t);
         memset(seed, 'M', sizeof seed);
         key_pair_from_seed(&mallory, seed);
-        for (unsigned i = 0; i < forged; i++) inject_answer(p, &t, &mallory, false);
+        for (unsigned i = 0; i < forged; i++)
+            inject_answer(p, &t, &mallory, false);
         /* It proved to be somebody, and that is shown until somebody better comes. */
-        assert_true(peer_id_equal(quic_transport.conn_peer(p->side[0].conn), &mallory.id));
+        assert_true(pair_knows(p->side[0].conn, &mallory.id));
         wait_up(p, 1000000);
         pair_run(p, 5000000);
         assert_false(p->side[0].ended);
@@ -151,7 +158,8 @@ static void test_an_answer_that_lies_about_connection_ids_is_dropped(void **stat
     (void)state;
     struct tap t;
     struct pair *p = dialled(&t);
-    /* The right identity, but for another first datagram (rule R9): as if a proxy had changed the id. */
+    /* The right identity, but for another first datagram (rule R9): as if a proxy had changed
+     * the id. */
     inject_answer(p, &t, &p->side[1].key, true);
     assert_false(p->side[0].up);
     assert_int_equal(p->side[0].metrics.value[METRIC_HANDSHAKE_CANDIDATES_DROPPED], 1);
@@ -169,13 +177,14 @@ static void test_a_peer_that_was_not_dialled_is_an_identity_error_that_names_who
     memset(seed, 'X', sizeof seed);
     key_pair_from_seed(&other, seed);
     dial.expected = other.id;
-    assert_int_equal(quic_transport.dial(p->side[0].transport, &dial, p->now_us, &p->side[0].conn), 0);
+    assert_int_equal(quic_transport.dial(p->side[0].transport, &dial, p->now_us, &p->side[0].conn),
+                     0);
     pair_send(p, 0);
     pair_run(p, 5000000);
     assert_true(p->side[0].ended);
     assert_int_equal(p->side[0].end_error, WEIR_E_IDENTITY);
     assert_int_equal(p->side[0].end_reason, WEIR_REASON_IDENTITY);
-    assert_true(peer_id_equal(quic_transport.conn_peer(p->side[0].conn), &p->side[1].key.id));
+    assert_true(pair_knows(p->side[0].conn, &p->side[1].key.id));
     assert_false(p->side[0].up);
     assert_false(p->side[1].up); /* it never learned who we are */
     pair_run(p, 40000000);
@@ -190,8 +199,10 @@ static void test_a_node_does_not_connect_to_itself(void **state)
         struct pair *p = pair_new(NULL, NULL);
         p->side[1].key = p->side[0].key;
         struct transport_dial dial = {.remote = p->side[1].address};
-        if (expected == 1) dial.expected = p->side[0].key.id;
-        assert_int_equal(quic_transport.dial(p->side[0].transport, &dial, p->now_us, &p->side[0].conn), 0);
+        if (expected == 1)
+            dial.expected = p->side[0].key.id;
+        assert_int_equal(
+            quic_transport.dial(p->side[0].transport, &dial, p->now_us, &p->side[0].conn), 0);
         pair_send(p, 0);
         pair_run(p, 5000000);
         assert_true(p->side[0].ended);
@@ -256,7 +267,9 @@ static void test_a_talkative_forger_does_not_keep_a_dial_alive(void **state)
     const uint8_t *data;
     memset(seed, 'M', sizeof seed);
     key_pair_from_seed(&mallory, seed);
-    struct handshake_config config = {.mem = mem_system(), .entropy = &p->side[1].entropy, .key = &mallory,
+    struct handshake_config config = {.mem = mem_system(),
+                                      .entropy = &p->side[1].entropy,
+                                      .key = &mallory,
                                       .static_secret = seed};
     assert_int_equal(noise_handshake.open(&config, &h), 0);
     (void)noise_handshake.on_bytes(h, HANDSHAKE_INITIAL, t.first.message, sizeof t.first.message);
@@ -274,7 +287,8 @@ static void test_a_talkative_forger_does_not_keep_a_dial_alive(void **state)
         static const uint8_t payload[] = {0x01, 0, 0, 0};
         len = forge_long(&write, PACKET_HANDSHAKE, &t.first.scid, &scid, NULL, 0, n, payload,
                          sizeof payload, 0, out, sizeof out);
-        if (!p->side[0].ended) pair_inject(p, 0, &p->side[1].address, out, len);
+        if (!p->side[0].ended)
+            pair_inject(p, 0, &p->side[1].address, out, len);
         pair_run(p, 2000000);
     }
     assert_true(p->side[0].ended);
@@ -298,7 +312,8 @@ static size_t write_versions(const struct tap *t, bool ours, uint8_t *out)
     writer_u8(&w, t->first.dcid.len);
     writer_bytes(&w, t->first.dcid.bytes, t->first.dcid.len);
     writer_bytes(&w, other, 4);
-    if (ours) writer_bytes(&w, weir, 4);
+    if (ours)
+        writer_bytes(&w, weir, 4);
     return writer_len(&w);
 }
 
@@ -336,7 +351,8 @@ static void test_version_negotiation_with_another_source_id_is_ignored(void **st
     uint8_t out[1500];
     struct pair *p = dialled(&t);
     size_t len = write_versions(&t, false, out);
-    out[6 + t.first.scid.len + 1] ^= 1; /* RFC 9000 17.2.1: it must echo the ids of what it answers */
+    out[6 + t.first.scid.len + 1] ^=
+        1; /* RFC 9000 17.2.1: it must echo the ids of what it answers */
     pair_inject(p, 0, &p->side[1].address, out, len);
     assert_false(p->side[0].ended);
     wait_up(p, 1000000);
@@ -358,7 +374,8 @@ static void test_version_negotiation_after_an_answer_is_ignored(void **state)
     pair_free(p);
 }
 
-static size_t write_retry(struct pair *p, const struct tap *t, const struct cid *odcid, uint8_t *out)
+static size_t write_retry(struct pair *p, const struct tap *t, const struct cid *odcid,
+                          uint8_t *out)
 {
     struct writer w = writer_of(out, 1500);
     struct cid scid = forge_cid(p);
@@ -392,7 +409,8 @@ static void test_forged_answers_do_not_keep_an_honest_retry_out(void **state)
     p->filter = capture;
     p->context = &t;
     (void)pair_dial(p);
-    for (unsigned i = 0; i < 4; i++) inject_dead_end(p, &t);
+    for (unsigned i = 0; i < 4; i++)
+        inject_dead_end(p, &t);
     wait_up(p, 1000000);
     assert_int_equal(p->side[1].metrics.value[METRIC_RETRY_SENT], 1);
     pair_free(p);
@@ -406,7 +424,8 @@ int main(void)
         cmocka_unit_test(test_a_close_in_initial_is_believed_when_nobody_better_answers_in_one_pto),
         cmocka_unit_test(test_an_answer_of_another_identity_loses_to_the_honest_one),
         cmocka_unit_test(test_an_answer_that_lies_about_connection_ids_is_dropped),
-        cmocka_unit_test(test_a_peer_that_was_not_dialled_is_an_identity_error_that_names_who_it_is),
+        cmocka_unit_test(
+            test_a_peer_that_was_not_dialled_is_an_identity_error_that_names_who_it_is),
         cmocka_unit_test(test_a_node_does_not_connect_to_itself),
         cmocka_unit_test(test_a_forged_ack_does_not_stop_message_1),
         cmocka_unit_test(test_an_ack_of_what_was_not_sent_costs_the_forger_its_candidate),

@@ -33,26 +33,33 @@ static inline void flow_open(struct pair *p, struct flow *f, int from, uint64_t 
 static inline void flow_write(struct pair *p, struct flow *f)
 {
     static uint8_t chunk[65536];
-    if (p->side[f->from].conn == NULL) return;
+    if (p->side[f->from].conn == NULL)
+        return;
     struct stream *s = streams_get(p->side[f->from].conn, f->id);
     while (f->open && s != NULL) {
         uint64_t left = f->total - f->written;
         size_t want = left < sizeof chunk ? (size_t)left : sizeof chunk;
         uint64_t room = stream_writable(s);
-        if (room == 0 && want > 0 && s->blocked.why != BLOCKED_NOT) return;
-        for (size_t i = 0; i < want; i++) chunk[i] = flow_byte(f, f->written + i);
+        if (room == 0 && want > 0 && s->blocked.why != BLOCKED_NOT)
+            return;
+        for (size_t i = 0; i < want; i++)
+            chunk[i] = flow_byte(f, f->written + i);
         int64_t n = stream_write(s, chunk, want, false, want == left, p->now_us);
-        if (n < 0) return;
+        if (n < 0)
+            return;
         f->written += (uint64_t)n;
-        if ((size_t)n < want) return;
-        if (want == left) f->open = false;
+        if ((size_t)n < want)
+            return;
+        if (want == left)
+            f->open = false;
     }
 }
 
 static inline void flow_read(struct pair *p, struct flow *f)
 {
     static uint8_t chunk[65536];
-    if (f->paused || f->at_end || p->side[1 - f->from].conn == NULL) return;
+    if (f->paused || f->at_end || p->side[1 - f->from].conn == NULL)
+        return;
     struct stream *s = streams_get(p->side[1 - f->from].conn, f->id);
     int64_t n = 0;
     while (s != NULL && (n = stream_read(s, chunk, sizeof chunk, p->now_us)) > 0) {
@@ -65,7 +72,8 @@ static inline void flow_read(struct pair *p, struct flow *f)
             f->longest_gap_us = p->now_us - f->last_read_us;
         f->last_read_us = p->now_us;
     }
-    if (s != NULL && n == WEIR_E_END) f->at_end = true;
+    if (s != NULL && n == WEIR_E_END)
+        f->at_end = true;
 }
 
 /* Run flows until all have arrived, or for limit_us. @return microseconds */
@@ -80,7 +88,8 @@ static inline uint64_t flow_run(struct pair *p, struct flow *flows, size_t count
             all = all && flows[i].at_end;
         }
         pair_turn(p);
-        if (all || p->now_us >= until) return p->now_us - start;
+        if (all || p->now_us >= until)
+            return p->now_us - start;
         (void)pair_step(p, until);
     }
 }

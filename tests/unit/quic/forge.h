@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_UNIT_QUIC_FORGE_H
 #define WEIR_TESTS_UNIT_QUIC_FORGE_H
-/* What somebody on the path can make: Initial packets of either side (their keys come from an id that is sent in the
- * clear), and whole answers of a server with another identity. */
+/* What somebody on the path can make: Initial packets of either side (their keys come from an id
+ * that is sent in the clear), and whole answers of a server with another identity. */
 #include "pair.h"
 #include "quic/connection.h"
 
@@ -30,12 +30,14 @@ static inline void forge_read_first(const uint8_t *bytes, size_t len, struct for
     out->scid = h.scid;
     out->token_len = h.token_len;
     conn_handshake_initial_keys(&h.dcid, false, &read, &write);
-    assert_int_equal(packet_open(&read, copy, &h, PACKET_NUMBER_NONE, &number, &payload, &payload_len,
-                                 &first), 0);
+    assert_int_equal(
+        packet_open(&read, copy, &h, PACKET_NUMBER_NONE, &number, &payload, &payload_len, &first),
+        0);
     struct reader r = reader_of(payload, payload_len);
     struct frame f;
     while (reader_left(&r) > 0 && frame_read(&r, &f) == 0) {
-        if (f.type != FRAME_CRYPTO || f.u.crypto.offset != 0 || f.u.crypto.len != sizeof out->message)
+        if (f.type != FRAME_CRYPTO || f.u.crypto.offset != 0 ||
+            f.u.crypto.len != sizeof out->message)
             continue;
         memcpy(out->message, f.u.crypto.data, sizeof out->message);
         out->has_message = true;
@@ -45,14 +47,17 @@ static inline void forge_read_first(const uint8_t *bytes, size_t len, struct for
 /* Seal a payload as a long packet. pad_to: bytes of the whole packet at least, by PADDING frames.
  * @return bytes */
 static inline size_t forge_long(const struct protect_keys *keys, enum packet_type type,
-                                const struct cid *dcid, const struct cid *scid, const uint8_t *token,
-                                size_t token_len, uint64_t number, const uint8_t *payload, size_t len,
-                                size_t pad_to, uint8_t *out, size_t cap)
+                                const struct cid *dcid, const struct cid *scid,
+                                const uint8_t *token, size_t token_len, uint64_t number,
+                                const uint8_t *payload, size_t len, size_t pad_to, uint8_t *out,
+                                size_t cap)
 {
     struct writer w = writer_of(out, cap);
-    size_t header = packet_write_long(&w, type, PACKET_VERSION, dcid, scid, token, token_len, number, 4);
+    size_t header =
+        packet_write_long(&w, type, PACKET_VERSION, dcid, scid, token, token_len, number, 4);
     assert_true(header > 0 && header + len + PACKET_TAG_LEN <= cap && pad_to <= cap);
-    if (len > 0) memcpy(out + header, payload, len);
+    if (len > 0)
+        memcpy(out + header, payload, len);
     if (pad_to > header + len + PACKET_TAG_LEN) {
         memset(out + header + len, 0, pad_to - header - len - PACKET_TAG_LEN);
         len = pad_to - header - PACKET_TAG_LEN;
@@ -68,7 +73,8 @@ static inline size_t forge_server_initial(const struct forge_first *f, const str
 {
     struct protect_keys read, write;
     conn_handshake_initial_keys(&f->dcid, false, &read, &write);
-    return forge_long(&write, PACKET_INITIAL, &f->scid, scid, NULL, 0, number, payload, len, 1200, out, cap);
+    return forge_long(&write, PACKET_INITIAL, &f->scid, scid, NULL, 0, number, payload, len, 1200,
+                      out, cap);
 }
 
 /* An Initial of a client. */
@@ -79,8 +85,8 @@ static inline size_t forge_client_initial(const struct cid *dcid, const struct c
 {
     struct protect_keys read, write;
     conn_handshake_initial_keys(dcid, true, &read, &write);
-    return forge_long(&write, PACKET_INITIAL, dcid, scid, token, token_len, number, payload, len, pad_to,
-                      out, cap);
+    return forge_long(&write, PACKET_INITIAL, dcid, scid, token, token_len, number, payload, len,
+                      pad_to, out, cap);
 }
 
 static inline struct cid forge_cid(struct pair *p)
@@ -109,12 +115,14 @@ static inline size_t forge_hello(struct pair *p, uint8_t *out, size_t cap)
     return forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, len, 1200, out, cap);
 }
 
-/* The whole answer of a server with the given identity to a first datagram: Initial and Handshake in one datagram.
- * params: what it claims; odcid and scid are filled in. @return bytes */
-static inline size_t forge_answer(struct pair *p, const struct forge_first *f, const struct key_pair *key,
-                                  const struct cid *scid, bool lie_about_dcid, uint8_t *out, size_t cap)
+/* The whole answer of a server with the given identity to a first datagram: Initial and
+ * Handshake in one datagram. params: what it claims; odcid and scid are filled in. @return bytes */
+static inline size_t forge_answer(struct pair *p, const struct forge_first *f,
+                                  const struct key_pair *key, const struct cid *scid,
+                                  bool lie_about_dcid, uint8_t *out, size_t cap)
 {
-    struct handshake_config config = {.mem = mem_system(), .entropy = &p->side[1].entropy, .key = key};
+    struct handshake_config config = {
+        .mem = mem_system(), .entropy = &p->side[1].entropy, .key = key};
     uint8_t static_secret[32], params_bytes[PARAMS_SIZE_MAX], payload[4096];
     struct handshake *h;
     struct handshake_secrets secrets;
@@ -146,8 +154,8 @@ static inline size_t forge_answer(struct pair *p, const struct forge_first *f, c
     assert_true(frame_write_crypto(&frame, 0, data, len));
     assert_int_equal(protect_keys_derive(&write, AEAD_CHACHA20_POLY1305, secrets.server), 0);
     assert_int_equal(protect_keys_derive(&read, AEAD_CHACHA20_POLY1305, secrets.client), 0);
-    at += forge_long(&write, PACKET_HANDSHAKE, &f->scid, scid, NULL, 0, 0, payload, writer_len(&frame), 0,
-                     out + at, cap - at);
+    at += forge_long(&write, PACKET_HANDSHAKE, &f->scid, scid, NULL, 0, 0, payload,
+                     writer_len(&frame), 0, out + at, cap - at);
     noise_handshake.close(h);
     return at;
 }

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: every frame type in every packet type, for each role, in each state of a connection, has the outcome that RFC
- * 9000 12.4 and handshake-rules.md say, and never another. Method: one table of what is expected, written down apart
- * from the code; each of its entries is a fresh pair that is brought into the state and given one resealed packet. */
+/* Goal: every frame type in every packet type, for each role, in each state of a connection, has
+ * the outcome that RFC 9000 12.4 and handshake-rules.md say, and never another. Method: one
+ * table of what is expected, written down apart from the code; each of its entries is a fresh
+ * pair that is brought into the state and given one resealed packet. */
 #include "reseal.h"
 
 enum state { HANDSHAKING, UNCONFIRMED, CONFIRMED, CLOSING, DRAINING, STATES };
 enum outcome {
-    LIVES = -1,                /* nothing happens to the connection */
-    ENDS = -2,                 /* the peer closed it */
+    LIVES = -1, /* nothing happens to the connection */
+    ENDS = -2,  /* the peer closed it */
     /* else: closed with this transport error */
 };
-static const char *const state_names[] = {"handshaking", "unconfirmed", "confirmed", "closing", "draining"};
+static const char *const state_names[] = {"handshaking", "unconfirmed", "confirmed", "closing",
+                                          "draining"};
 
-static const uint64_t types[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c,
-                                 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19,
-                                 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x30, 0x31, 0x1f, 0x20, 0x2f, 0x32, 0xaf, 0x4052};
+static const uint64_t types[] = {0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x08,  0x09,
+                                 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10, 0x11, 0x12,  0x13,
+                                 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c,  0x1d,
+                                 0x1e, 0x30, 0x31, 0x1f, 0x20, 0x2f, 0x32, 0xaf, 0x4052};
 
 /* One well-formed frame of a type, from a sender in that role, with fields that mean no harm. */
 static size_t sample(uint64_t type, bool from_client, uint8_t *out)
@@ -27,42 +30,93 @@ static size_t sample(uint64_t type, bool from_client, uint8_t *out)
     struct cid cid = {8, {1, 2, 3, 4, 5, 6, 7, 8}};
     uint8_t zeros[16] = {0};
     switch (type) {
-    case 0x00: frame_write_padding(&w, 4); break;
-    case 0x01: frame_write_ping(&w); break;
-    case 0x02: frame_write_ack(&w, &range, 1, 1, 0, NULL); break;
-    case 0x03: frame_write_ack(&w, &range, 1, 1, 0, ecn); break;
-    case 0x04: frame_write_reset_stream(&w, id, 7, 0); break;
-    case 0x05: frame_write_stop_sending(&w, id, 7); break;
-    case 0x06: frame_write_crypto(&w, 0, zeros, 0); break;
-    case 0x07: frame_write_new_token(&w, zeros, 8); break;
-    case 0x10: frame_write_max_data(&w, 1 << 20); break;
-    case 0x11: frame_write_max_stream_data(&w, id, 1 << 20); break;
-    case 0x12: frame_write_max_streams(&w, false, 1000); break;
-    case 0x13: frame_write_max_streams(&w, true, 1000); break;
-    case 0x14: frame_write_data_blocked(&w, 5); break;
-    case 0x15: frame_write_stream_data_blocked(&w, id, 5); break;
-    case 0x16: frame_write_streams_blocked(&w, false, 5); break;
-    case 0x17: frame_write_streams_blocked(&w, true, 5); break;
-    case 0x18: frame_write_new_connection_id(&w, 1, 0, &cid, zeros); break;
-    case 0x19: frame_write_retire_connection_id(&w, 0); break;
-    case 0x1a: frame_write_path_challenge(&w, zeros); break;
-    case 0x1b: frame_write_path_response(&w, zeros); break;
-    case 0x1c: frame_write_close(&w, false, 0, 0, NULL, 0); break;
-    case 0x1d: frame_write_close(&w, true, 5, 0, NULL, 0); break;
-    case 0x1e: frame_write_handshake_done(&w); break;
+    case 0x00:
+        frame_write_padding(&w, 4);
+        break;
+    case 0x01:
+        frame_write_ping(&w);
+        break;
+    case 0x02:
+        frame_write_ack(&w, &range, 1, 1, 0, NULL);
+        break;
+    case 0x03:
+        frame_write_ack(&w, &range, 1, 1, 0, ecn);
+        break;
+    case 0x04:
+        frame_write_reset_stream(&w, id, 7, 0);
+        break;
+    case 0x05:
+        frame_write_stop_sending(&w, id, 7);
+        break;
+    case 0x06:
+        frame_write_crypto(&w, 0, zeros, 0);
+        break;
+    case 0x07:
+        frame_write_new_token(&w, zeros, 8);
+        break;
+    case 0x10:
+        frame_write_max_data(&w, 1 << 20);
+        break;
+    case 0x11:
+        frame_write_max_stream_data(&w, id, 1 << 20);
+        break;
+    case 0x12:
+        frame_write_max_streams(&w, false, 1000);
+        break;
+    case 0x13:
+        frame_write_max_streams(&w, true, 1000);
+        break;
+    case 0x14:
+        frame_write_data_blocked(&w, 5);
+        break;
+    case 0x15:
+        frame_write_stream_data_blocked(&w, id, 5);
+        break;
+    case 0x16:
+        frame_write_streams_blocked(&w, false, 5);
+        break;
+    case 0x17:
+        frame_write_streams_blocked(&w, true, 5);
+        break;
+    case 0x18:
+        frame_write_new_connection_id(&w, 1, 0, &cid, zeros);
+        break;
+    case 0x19:
+        frame_write_retire_connection_id(&w, 0);
+        break;
+    case 0x1a:
+        frame_write_path_challenge(&w, zeros);
+        break;
+    case 0x1b:
+        frame_write_path_response(&w, zeros);
+        break;
+    case 0x1c:
+        frame_write_close(&w, false, 0, 0, NULL, 0);
+        break;
+    case 0x1d:
+        frame_write_close(&w, true, 5, 0, NULL, 0);
+        break;
+    case 0x1e:
+        frame_write_handshake_done(&w);
+        break;
     case 0x30:
-    case 0x31: frame_write_datagram(&w, zeros, 4, type == 0x31); break;
+    case 0x31:
+        frame_write_datagram(&w, zeros, 4, type == 0x31);
+        break;
     default:
         writer_varint(&w, type);
         if (type >= 0x08 && type <= 0x0f) {
             writer_varint(&w, id);
-            if ((type & 4) != 0) writer_varint(&w, 0);
-            if ((type & 2) != 0) writer_varint(&w, 1);
+            if ((type & 4) != 0)
+                writer_varint(&w, 0);
+            if ((type & 2) != 0)
+                writer_varint(&w, 1);
             writer_u8(&w, 'x');
         }
         break;
     }
-    /* A full sample for header protection is there whatever the frame; a frame without a length ends the packet. */
+    /* A full sample for header protection is there whatever the frame; a frame without a length
+     * ends the packet. */
     return writer_len(&w);
 }
 
@@ -79,28 +133,43 @@ static bool is_for_handshake(uint64_t type)
 /* The table: what a connection of that role in that state does. */
 static int expected(bool client, enum state state, enum packet_type packet, uint64_t type)
 {
-    if (state >= CLOSING) return LIVES; /* it is over already; that it stays as it was is checked apart */
-    if (packet == PACKET_INITIAL) return LIVES; /* R16: no error, and a close is a hint; later its keys are gone */
+    if (state >= CLOSING)
+        return LIVES; /* it is over already; that it stays as it was is checked apart */
+    if (packet == PACKET_INITIAL)
+        return LIVES; /* R16: no error, and a close is a hint; later its keys are gone */
     if (packet == PACKET_HANDSHAKE) {
-        if (state == CONFIRMED || (!client && state == UNCONFIRMED)) return LIVES; /* a listener is done at once */
-        if (client && state == HANDSHAKING) return LIVES; /* R10: costs the candidate at most */
-        if (!is_known(type)) return QUIC_FRAME_ENCODING;
-        if (!is_for_handshake(type)) return QUIC_PROTOCOL_VIOLATION;
+        if (state == CONFIRMED || (!client && state == UNCONFIRMED))
+            return LIVES; /* a listener is done at once */
+        if (client && state == HANDSHAKING)
+            return LIVES; /* R10: costs the candidate at most */
+        if (!is_known(type))
+            return QUIC_FRAME_ENCODING;
+        if (!is_for_handshake(type))
+            return QUIC_PROTOCOL_VIOLATION;
         return type == 0x1c ? ENDS : LIVES;
     }
-    if (state == HANDSHAKING) return LIVES; /* no keys yet */
-    if (!is_known(type)) return QUIC_FRAME_ENCODING;
+    if (state == HANDSHAKING)
+        return LIVES; /* no keys yet */
+    if (!is_known(type))
+        return QUIC_FRAME_ENCODING;
     switch (type) {
-    case 0x06: return QUIC_PROTOCOL_VIOLATION;             /* Noise has no word after the handshake */
+    case 0x06:
+        return QUIC_PROTOCOL_VIOLATION; /* Noise has no word after the handshake */
     case 0x07:
-    case 0x1e: return client ? LIVES : QUIC_PROTOCOL_VIOLATION; /* only servers send them */
-    case 0x19: return QUIC_PROTOCOL_VIOLATION;             /* the id that the packet came to */
-    case 0x1b: return QUIC_PROTOCOL_VIOLATION;             /* nobody was challenged */
+    case 0x1e:
+        return client ? LIVES : QUIC_PROTOCOL_VIOLATION; /* only servers send them */
+    case 0x19:
+        return QUIC_PROTOCOL_VIOLATION; /* the id that the packet came to */
+    case 0x1b:
+        return QUIC_PROTOCOL_VIOLATION; /* nobody was challenged */
     case 0x1c:
-    case 0x1d: return ENDS;
+    case 0x1d:
+        return ENDS;
     case 0x30:
-    case 0x31: return QUIC_PROTOCOL_VIOLATION;             /* not announced */
-    default: return LIVES;
+    case 0x31:
+        return QUIC_PROTOCOL_VIOLATION; /* not announced */
+    default:
+        return LIVES;
     }
 }
 
@@ -115,9 +184,12 @@ static bool act(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len
     struct script *s = p->context;
     struct packet_header h;
     (void)n;
-    if (from == 0 && s->hold_message_3 && n > 0) return false;
-    if (from == 1 && s->hold_done && (bytes[0] & 0x80) == 0) return false;
-    if (from == 1 && s->cut_answer && packet_parse(bytes, len, &h) == 0 && h.type == PACKET_INITIAL) {
+    if (from == 0 && s->hold_message_3 && n > 0)
+        return false;
+    if (from == 1 && s->hold_done && (bytes[0] & 0x80) == 0)
+        return false;
+    if (from == 1 && s->cut_answer && packet_parse(bytes, len, &h) == 0 &&
+        h.type == PACKET_INITIAL) {
         pair_post(p, 0, &p->side[1].address, bytes, h.packet_len, p->now_us + p->delay_us);
         return false;
     }
@@ -145,7 +217,8 @@ static struct pair *brought_into(enum state state, bool client, struct script *s
     if (state >= CLOSING) {
         int closer = state == CLOSING ? i : 1 - i;
         quic_transport.conn_close(p->side[closer].conn, 5, NULL, 0, p->now_us);
-        if (state == DRAINING) pair_run(p, p->delay_us + 1);
+        if (state == DRAINING)
+            pair_run(p, p->delay_us + 1);
     }
     return p;
 }
@@ -153,17 +226,23 @@ static struct pair *brought_into(enum state state, bool client, struct script *s
 static void check_state(struct pair *p, enum state state, bool client)
 {
     const struct connection *c = reseal_only(p, client ? 0 : 1);
-    static const uint8_t phases[] = {QUIC_HANDSHAKING, QUIC_UP, QUIC_UP, QUIC_CLOSING, QUIC_DRAINING};
+    static const uint8_t phases[] = {QUIC_HANDSHAKING, QUIC_UP, QUIC_UP, QUIC_CLOSING,
+                                     QUIC_DRAINING};
     assert_int_equal(c->phase, phases[state]);
-    if (state == UNCONFIRMED) assert_int_equal(c->confirmed, !client);
-    if (state == CONFIRMED) assert_true(c->confirmed);
+    if (state == UNCONFIRMED)
+        assert_int_equal(c->confirmed, !client);
+    if (state == CONFIRMED)
+        assert_true(c->confirmed);
 }
 
 static bool has_keys_to_seal(const struct connection *c, enum packet_type packet)
 {
-    if (packet == PACKET_SHORT) return c->has_write;
-    if (c->hs == NULL || c->phase > QUIC_UP) return false;
-    return packet == PACKET_INITIAL ? c->hs->has_initial : c->hs->adopted != NULL && c->hs->adopted->has_keys;
+    if (packet == PACKET_SHORT)
+        return c->has_write;
+    if (c->hs == NULL || c->phase > QUIC_UP)
+        return false;
+    return packet == PACKET_INITIAL ? c->hs->has_initial
+                                    : c->hs->adopted != NULL && c->hs->adopted->has_keys;
 }
 
 /* @return whether the entry could be made: a sender that is done has no Initial keys any more */
@@ -174,7 +253,8 @@ static bool one(bool client, enum state state, enum packet_type packet, uint64_t
     int to = client ? 0 : 1;
     struct connection *c = reseal_only(p, to), *from = reseal_only(p, 1 - to);
     check_state(p, state, client);
-    if (state == CLOSING) from->phase = QUIC_UP; /* it has not heard of it */
+    if (state == CLOSING)
+        from->phase = QUIC_UP; /* it has not heard of it */
     if (!has_keys_to_seal(from, packet) || (state >= CLOSING && from->phase > QUIC_UP)) {
         pair_free(p);
         return false;
@@ -186,8 +266,9 @@ static bool one(bool client, enum state state, enum packet_type packet, uint64_t
     int want = expected(client, state, packet, type);
     int got = c->phase == phase ? LIVES : c->phase == QUIC_DRAINING ? ENDS : (int)c->close_code;
     if (got != want)
-        fail_msg("%s, %s, packet type %d, frame %02llx: outcome %d instead of %d", client ? "dialler" : "listener",
-                 state_names[state], (int)packet, (unsigned long long)type, got, want);
+        fail_msg("%s, %s, packet type %d, frame %02llx: outcome %d instead of %d",
+                 client ? "dialler" : "listener", state_names[state], (int)packet,
+                 (unsigned long long)type, got, want);
     /* Whatever was tried before both sides knew each other, they still come together. */
     if (state == HANDSHAKING && want == LIVES) {
         memset(&s, 0, sizeof s);
@@ -204,7 +285,8 @@ static void test_every_frame_in_every_packet_role_and_state_has_its_outcome(void
     (void)state;
     for (int client = 0; client < 2; client++) {
         for (int st = 0; st < STATES; st++) {
-            static const enum packet_type packets[] = {PACKET_INITIAL, PACKET_HANDSHAKE, PACKET_SHORT};
+            static const enum packet_type packets[] = {PACKET_INITIAL, PACKET_HANDSHAKE,
+                                                       PACKET_SHORT};
             for (size_t k = 0; k < 3; k++) {
                 for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
                     made += one(client != 0, (enum state)st, packets[k], types[t]);
@@ -220,7 +302,9 @@ static void test_reserved_bits_are_violations(void **state)
         enum packet_type packet;
         uint8_t spoil;
         size_t len;
-    } rows[] = {{PACKET_SHORT, 0x08, 1}, {PACKET_SHORT, 0x10, 1}, {PACKET_HANDSHAKE, 0x04, 1},
+    } rows[] = {{PACKET_SHORT, 0x08, 1},
+                {PACKET_SHORT, 0x10, 1},
+                {PACKET_HANDSHAKE, 0x04, 1},
                 {PACKET_HANDSHAKE, 0x08, 1}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -230,22 +314,24 @@ static void test_reserved_bits_are_violations(void **state)
         uint8_t out[256];
         static const uint8_t ping = 0x01;
         if (rows[i].packet == PACKET_HANDSHAKE) {
-            /* The listener forgot its keys when it was done: the dialler's view of them is the same. */
+            /* The listener forgot its keys when it was done: the dialler's view of them is the
+             * same. */
             struct connection *from = reseal_only(p, 1);
             struct writer w = writer_of(out, sizeof out);
-            size_t header = packet_write_long(&w, PACKET_HANDSHAKE, PACKET_VERSION, &from->remote_cid,
-                                              &from->local_cid, NULL, 0, 77, 4);
+            size_t header = packet_write_long(&w, PACKET_HANDSHAKE, PACKET_VERSION,
+                                              &from->remote_cid, &from->local_cid, NULL, 0, 77, 4);
             out[header] = ping;
             packet_finish_long(out, header, 4, rows[i].len);
             out[0] |= rows[i].spoil;
             size_t len = packet_seal(&c->hs->adopted->read, out, header, 77, 4, rows[i].len);
             pair_inject(p, 0, &p->side[1].address, out, len);
         } else {
-            size_t len = reseal_packet(reseal_only(p, 1), PACKET_SHORT, &ping, rows[i].len, rows[i].spoil,
-                                       p->now_us, out, sizeof out);
+            size_t len = reseal_packet(reseal_only(p, 1), PACKET_SHORT, &ping, rows[i].len,
+                                       rows[i].spoil, p->now_us, out, sizeof out);
             pair_inject(p, 0, &p->side[1].address, out, len);
         }
-        if (c->phase != QUIC_CLOSING || c->close_code != QUIC_PROTOCOL_VIOLATION) fail_msg("row %zu", i);
+        if (c->phase != QUIC_CLOSING || c->close_code != QUIC_PROTOCOL_VIOLATION)
+            fail_msg("row %zu", i);
         pair_free(p);
     }
 }
@@ -261,14 +347,20 @@ static void test_frames_after_message_3_in_the_completing_packet_do_no_harm(void
         struct range range = {0, 1};
         const uint8_t *data;
         uint8_t payload[2000];
-        size_t len = noise_handshake.bytes(client->hs->adopted->handshake, HANDSHAKE_HANDSHAKE, &data);
+        size_t len =
+            noise_handshake.bytes(client->hs->adopted->handshake, HANDSHAKE_HANDSHAKE, &data);
         struct writer w = writer_of(payload, sizeof payload);
         assert_true(frame_write_crypto(&w, 0, data, len));
-        if (variant == ACK) frame_write_ack(&w, &range, 1, 1, 0, NULL);
-        if (variant == CRYPTO) frame_write_crypto(&w, 0, data, len);
-        if (variant == CRYPTO_BEYOND) frame_write_crypto(&w, len, data, 8);
-        if (variant == CLOSE) frame_write_close(&w, false, 0, 0, NULL, 0);
-        if (variant == PING) frame_write_ping(&w);
+        if (variant == ACK)
+            frame_write_ack(&w, &range, 1, 1, 0, NULL);
+        if (variant == CRYPTO)
+            frame_write_crypto(&w, 0, data, len);
+        if (variant == CRYPTO_BEYOND)
+            frame_write_crypto(&w, len, data, 8);
+        if (variant == CLOSE)
+            frame_write_close(&w, false, 0, 0, NULL, 0);
+        if (variant == PING)
+            frame_write_ping(&w);
         reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
         assert_true(p->side[1].up);
         assert_int_equal(reseal_only(p, 1)->phase, QUIC_UP);
@@ -285,8 +377,10 @@ static void test_message_3_in_pieces_and_out_of_order_is_put_together(void **sta
         struct connection *client = reseal_only(p, 0);
         const uint8_t *data;
         uint8_t payload[2000];
-        size_t len = noise_handshake.bytes(client->hs->adopted->handshake, HANDSHAKE_HANDSHAKE, &data);
-        /* Odd pieces backwards, then even ones; with more gaps than a lane keeps some are refused and must come again. */
+        size_t len =
+            noise_handshake.bytes(client->hs->adopted->handshake, HANDSHAKE_HANDSHAKE, &data);
+        /* Odd pieces backwards, then even ones; with more gaps than a lane keeps some are
+         * refused and must come again. */
         for (int round = 0; round < 40 && !p->side[1].up; round++) {
             for (size_t at = (len - 1) / piece * piece;; at -= piece) {
                 struct writer w = writer_of(payload, sizeof payload);
@@ -295,7 +389,8 @@ static void test_message_3_in_pieces_and_out_of_order_is_put_together(void **sta
                 frame_write_ping(&w);
                 if ((at / piece % 2 == 1 || round > 0) && !p->side[1].up)
                     reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
-                if (at < piece) break;
+                if (at < piece)
+                    break;
             }
         }
         assert_true(p->side[1].up);
@@ -309,8 +404,11 @@ static void test_handshake_bytes_beyond_the_buffer_close(void **state)
         uint64_t offset;
         size_t len;
         int code;
-    } rows[] = {{2049, 1, LIVES}, {2050, 1, QUIC_CRYPTO_BUFFER_EXCEEDED}, {2049, 2, QUIC_CRYPTO_BUFFER_EXCEEDED},
-                {VARINT_MAX - 1, 1, QUIC_CRYPTO_BUFFER_EXCEEDED}, {1 << 20, 1000, QUIC_CRYPTO_BUFFER_EXCEEDED}};
+    } rows[] = {{2049, 1, LIVES},
+                {2050, 1, QUIC_CRYPTO_BUFFER_EXCEEDED},
+                {2049, 2, QUIC_CRYPTO_BUFFER_EXCEEDED},
+                {VARINT_MAX - 1, 1, QUIC_CRYPTO_BUFFER_EXCEEDED},
+                {1 << 20, 1000, QUIC_CRYPTO_BUFFER_EXCEEDED}};
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct script s;
@@ -321,7 +419,8 @@ static void test_handshake_bytes_beyond_the_buffer_close(void **state)
         reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
         const struct connection *c = reseal_only(p, 1);
         int got = c->phase == QUIC_HANDSHAKING ? LIVES : (int)c->close_code;
-        if (got != rows[i].code) fail_msg("row %zu: %d", i, got);
+        if (got != rows[i].code)
+            fail_msg("row %zu: %d", i, got);
         pair_free(p);
     }
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a handshake completes whatever the network does to its datagrams, and never with anything but what both sides
- * said. Method: pair.h with filters that drop by chance and by every pattern, hold back, double and damage datagrams;
- * afterwards both sides must have the same keys and each other's identity. */
+/* Goal: a handshake completes whatever the network does to its datagrams, and never with
+ * anything but what both sides said. Method: pair.h with filters that drop by chance and by
+ * every pattern, hold back, double and damage datagrams; afterwards both sides must have the
+ * same keys and each other's identity. */
 #include "pair.h"
 #include "quic/connection.h"
 
 struct fault {
-    uint64_t seen;             /* datagrams of both sides */
-    uint32_t pattern, bits;    /* dropped: bit n of the n-th datagram */
-    unsigned run[2];           /* dropped in a row, per direction */
+    uint64_t seen;          /* datagrams of both sides */
+    uint32_t pattern, bits; /* dropped: bit n of the n-th datagram */
+    unsigned run[2];        /* dropped in a row, per direction */
     unsigned run_max, percent;
-    int from;                  /* damage: the nth datagram of this side ... */
+    int from; /* damage: the nth datagram of this side ... */
     uint64_t nth;
-    size_t at;                 /* ... at this byte */
+    size_t at; /* ... at this byte */
     uint8_t change;
-    size_t len;                /* out: how long that datagram was */
+    size_t len; /* out: how long that datagram was */
 };
 
 static struct connection *side(struct pair *p, int i)
@@ -39,7 +40,8 @@ static uint64_t shake(struct pair *p, uint64_t limit_us)
     (void)pair_dial(p);
     while (!(p->side[0].up && p->side[1].up) && !p->side[0].ended && pair_step(p, until)) {
     }
-    if (!(p->side[0].up && p->side[1].up)) return UINT64_MAX;
+    if (!(p->side[0].up && p->side[1].up))
+        return UINT64_MAX;
     assert_same_keys(p);
     return p->now_us - start;
 }
@@ -56,7 +58,9 @@ static struct pair *seeded(uint64_t seed, struct fault *fault)
 static bool drop_by_chance(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     struct fault *f = p->context;
-    (void)n; (void)bytes; (void)len;
+    (void)n;
+    (void)bytes;
+    (void)len;
     bool drop = rng_below(&p->rng, 100) < f->percent && f->run[from] < f->run_max;
     f->run[from] = drop ? f->run[from] + 1 : 0;
     return !drop;
@@ -72,7 +76,8 @@ static void test_a_thousand_handshakes_complete_under_thirty_percent_loss(void *
         p->filter = drop_by_chance;
         uint64_t us = shake(p, 60000000);
         assert_int_not_equal(us, UINT64_MAX);
-        if (us > slowest) slowest = us;
+        if (us > slowest)
+            slowest = us;
         pair_free(p);
     }
     assert_true(slowest < 30000000);
@@ -93,7 +98,10 @@ static void test_handshakes_complete_under_half_loss_with_eight_in_a_row(void **
 static bool drop_by_pattern(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     struct fault *f = p->context;
-    (void)from; (void)n; (void)bytes; (void)len;
+    (void)from;
+    (void)n;
+    (void)bytes;
+    (void)len;
     uint64_t i = f->seen++;
     return i >= f->bits || (f->pattern >> i & 1) == 0;
 }
@@ -105,7 +113,8 @@ static void test_every_drop_pattern_of_the_first_ten_datagrams_completes(void **
         struct fault f = {.pattern = pattern, .bits = 10};
         struct pair *p = seeded(1, &f);
         p->filter = drop_by_pattern;
-        if (shake(p, 60000000) == UINT64_MAX) fail_msg("pattern %03x does not complete", pattern);
+        if (shake(p, 60000000) == UINT64_MAX)
+            fail_msg("pattern %03x does not complete", pattern);
         pair_run(p, 20000000);
         /* And both forget the handshake: HANDSHAKE_DONE comes through. */
         assert_true(side(p, 0)->confirmed && side(p, 1)->confirmed);
@@ -116,7 +125,10 @@ static void test_every_drop_pattern_of_the_first_ten_datagrams_completes(void **
 
 static bool hold_back(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
-    (void)from; (void)n; (void)bytes; (void)len;
+    (void)from;
+    (void)n;
+    (void)bytes;
+    (void)len;
     p->extra_us = rng_below(&p->rng, 6 * p->delay_us);
     return true;
 }
@@ -152,7 +164,8 @@ static void test_doubled_handshakes_come_up_once(void **state)
         pair_run(p, 60000000);
         assert_int_equal(p->side[0].ups, 1);
         assert_int_equal(p->side[1].ups, 1);
-        /* A late copy of message 1 may have opened a half-open connection; it is forgotten in the end. */
+        /* A late copy of message 1 may have opened a half-open connection; it is forgotten in
+         * the end. */
         assert_int_equal(endpoint_of(p->side[1].transport)->half_open, 0);
         pair_free(p);
     }
@@ -163,7 +176,8 @@ static bool damage_one(struct pair *p, int from, uint64_t n, uint8_t *bytes, siz
     struct fault *f = p->context;
     if (from == f->from && n == f->nth) {
         f->len = len;
-        if (f->at < len) bytes[f->at] = (uint8_t)(bytes[f->at] ^ f->change);
+        if (f->at < len)
+            bytes[f->at] = (uint8_t)(bytes[f->at] ^ f->change);
     }
     return true;
 }
@@ -175,7 +189,8 @@ static size_t damaged(int from, uint64_t nth, size_t at, uint8_t change)
     struct pair *p = seeded(7, &f);
     p->filter = damage_one;
     if (shake(p, 30000000) == UINT64_MAX)
-        fail_msg("datagram %d of side %d, byte %zu changed by %02x: no handshake", (int)nth, from, at, change);
+        fail_msg("datagram %d of side %d, byte %zu changed by %02x: no handshake", (int)nth, from,
+                 at, change);
     assert_int_equal(p->side[0].ups, 1);
     assert_int_equal(p->side[1].ups, 1);
     pair_free(p);
@@ -196,7 +211,8 @@ static void test_every_changed_byte_is_refused_and_an_honest_retry_completes(voi
             /* Each kind of change in the header, one of them elsewhere. */
             size_t kinds = at < 48 ? sizeof changes : 1;
             for (size_t k = 0; k < kinds; k++)
-                len = damaged(datagrams[d].from, datagrams[d].nth, at, changes[(at + k) % sizeof changes]);
+                len = damaged(datagrams[d].from, datagrams[d].nth, at,
+                              changes[(at + k) % sizeof changes]);
         }
         assert_true(len > 20);
     }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: how a connection rests, stays alive, and ends; and what leaves when. Method: a connected pair,
- * its datagrams counted, opened and held back; virtual time. */
+/* Goal: how a connection rests, stays alive, and ends; and what leaves when. Method: a connected
+ * pair, its datagrams counted, opened and held back; virtual time. */
 #include "flow.h"
 #include "reseal.h"
 
 struct wire {
-    bool dark[2];              /* datagrams of that side are lost */
-    uint64_t hold_us;          /* the dialler's Handshake datagrams come so much later */
-    bool drop_handshake;       /* or never */
+    bool dark[2];        /* datagrams of that side are lost */
+    uint64_t hold_us;    /* the dialler's Handshake datagrams come so much later */
+    bool drop_handshake; /* or never */
 };
 
 static bool pass(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
@@ -16,7 +16,8 @@ static bool pass(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t le
     (void)len;
     if (from == 0 && n > 0 && (bytes[0] & 0xf0) == 0xe0) {
         p->extra_us = w->hold_us;
-        if (w->drop_handshake) return false;
+        if (w->drop_handshake)
+            return false;
     }
     return !w->dark[from];
 }
@@ -58,7 +59,8 @@ static void test_a_hundred_small_writes_and_one_turn_make_one_datagram(void **st
     uint64_t before = p->side[0].datagrams;
     for (int i = 0; i < 100; i++) {
         assert_int_equal(stream_write(s, "0123456789", 10, false, i == 99, p->now_us), 10);
-        pair_send(p, 0); /* asked without a turn of the application, it keeps the partial packet back */
+        pair_send(
+            p, 0); /* asked without a turn of the application, it keeps the partial packet back */
     }
     assert_int_equal(p->side[0].datagrams, before);
     pair_turn(p);
@@ -118,16 +120,42 @@ static void test_data_may_follow_after_one_round_trip(void **state)
     struct pair *p = wired(&w);
     uint64_t start = p->now_us;
     (void)pair_dial(p);
-    while (!p->side[0].up) assert_true(pair_step(p, start + 1000000));
+    while (!p->side[0].up)
+        assert_true(pair_step(p, start + 1000000));
     struct stream *s = opened(p, 0);
     (void)stream_write(s, "first", 5, false, true, p->now_us);
     pair_turn(p);
-    while (!p->side[1].up) assert_true(pair_step(p, start + 1000000));
+    while (!p->side[1].up)
+        assert_true(pair_step(p, start + 1000000));
     pair_run(p, 100);
     assert_int_equal(p->now_us - start, 3 * p->delay_us + 100);
     struct stream *r = streams_get(p->side[1].conn, s->id);
     assert_non_null(r);
     assert_int_equal(r->in.contiguous, 5);
+    pair_free(p);
+}
+
+static void test_message_3_and_the_first_data_share_a_datagram(void **state)
+{
+    (void)state;
+    struct wire w;
+    struct pair *p = wired(&w);
+    (void)pair_dial(p);
+    while (p->flight_count > 0 && p->flight[0].to == 1)
+        assert_true(pair_step(p, p->now_us + 1000000));
+    /* The answer arrives, and the application writes before the next datagram is asked for. */
+    assert_int_equal(p->flight_count, 1);
+    p->now_us = p->flight[0].at_us;
+    pair_deliver(p, &p->flight[0]);
+    pair_lose(p);
+    assert_true(p->side[0].up);
+    struct stream *s = opened(p, 0);
+    assert_int_equal(stream_write(s, "first", 5, false, true, p->now_us), 5);
+    uint64_t before = p->side[0].datagrams;
+    pair_turn(p);
+    assert_int_equal(p->side[0].datagrams - before, 1);
+    pair_run(p, p->delay_us + 1);
+    assert_int_equal(streams_get(p->side[1].conn, s->id)->in.contiguous, 5);
     pair_free(p);
 }
 
@@ -139,7 +167,8 @@ static void test_packets_before_message_3_are_kept_sealed_and_used(void **state)
     struct flow f[12];
     w.hold_us = 30000;
     (void)pair_dial(p);
-    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up)
+        assert_true(pair_step(p, p->now_us + 1000000));
     pair_turn(p);
     for (size_t i = 0; i < 12; i++) { /* a datagram each */
         flow_open(p, &f[i], 0, 20);
@@ -154,11 +183,14 @@ static void test_packets_before_message_3_are_kept_sealed_and_used(void **state)
     assert_true(p->side[1].budget.used > held);
     pair_run(p, 30000);
     assert_true(p->side[1].up);
-    for (size_t i = 0; i < 12; i++) flow_read(p, &f[i]);
-    for (size_t i = 0; i < QUIC_EARLY_MAX; i++) flow_expect_whole(&f[i]);
+    for (size_t i = 0; i < 12; i++)
+        flow_read(p, &f[i]);
+    for (size_t i = 0; i < QUIC_EARLY_MAX; i++)
+        flow_expect_whole(&f[i]);
     assert_int_equal(p->side[1].conn->streams->count, QUIC_EARLY_MAX);
     (void)flow_run(p, f, 12, 5000000);
-    for (size_t i = 0; i < 12; i++) flow_expect_whole(&f[i]);
+    for (size_t i = 0; i < 12; i++)
+        flow_expect_whole(&f[i]);
     pair_free(p);
 }
 
@@ -169,7 +201,8 @@ static void test_early_packets_of_a_dial_that_dies_are_given_back(void **state)
     struct pair *p = wired(&w);
     w.drop_handshake = true;
     (void)pair_dial(p);
-    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up)
+        assert_true(pair_step(p, p->now_us + 1000000));
     for (int i = 0; i < 3; i++) {
         (void)stream_write(opened(p, 0), "x", 1, false, false, p->now_us);
         pair_turn(p);
@@ -280,7 +313,8 @@ static void test_a_held_connection_to_a_dead_peer_ends_in_the_idle_timeout(void 
     w.dark[0] = w.dark[1] = true; /* with a full window: there is no room for a keep-alive */
     uint64_t steps = 0, start = p->now_us;
     pair_run(p, 1000000);
-    while (!p->side[0].ended && pair_step(p, start + 60000000)) steps++;
+    while (!p->side[0].ended && pair_step(p, start + 60000000))
+        steps++;
     assert_true(p->side[0].ended);
     assert_int_equal(p->side[0].end_reason, WEIR_REASON_IDLE);
     assert_in_range(p->now_us - start, 29000000, 33000000);
@@ -364,7 +398,8 @@ static void test_a_close_before_confirmation_reaches_a_listener_that_has_no_keys
     p->sweep = true;
     w.drop_handshake = true;
     (void)pair_dial(p);
-    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up)
+        assert_true(pair_step(p, p->now_us + 1000000));
     pair_turn(p); /* message 3 is lost */
     w.drop_handshake = false;
     quic_transport.conn_close(p->side[0].conn, 5, "changed my mind", 15, p->now_us);
@@ -423,6 +458,7 @@ int main(void)
         cmocka_unit_test(test_more_holds_the_partial_packet_back_and_only_that),
         cmocka_unit_test(test_flush_lets_go_at_once),
         cmocka_unit_test(test_data_may_follow_after_one_round_trip),
+        cmocka_unit_test(test_message_3_and_the_first_data_share_a_datagram),
         cmocka_unit_test(test_packets_before_message_3_are_kept_sealed_and_used),
         cmocka_unit_test(test_early_packets_of_a_dial_that_dies_are_given_back),
         cmocka_unit_test(test_an_idle_connection_costs_at_most_sixteen_kibibytes),

@@ -38,9 +38,9 @@ struct pair_side {
     struct transport_conn *conn; /* the newest that came up */
     bool up, ended, freed;
     uint64_t datagrams, bytes;
-    uint64_t largest;            /* bytes of the largest datagram sent */
-    uint64_t ups, ends;          /* how many connections came up, ended */
-    int end_error;               /* of the last that ended */
+    uint64_t largest;   /* bytes of the largest datagram sent */
+    uint64_t ups, ends; /* how many connections came up, ended */
+    int end_error;      /* of the last that ended */
     uint32_t end_reason;
     uint8_t end_by;
 };
@@ -51,8 +51,8 @@ struct pair {
     struct pair_datagram *flight;
     size_t flight_count, flight_capacity;
     uint8_t hash_key[16];
-    /* @return false: drop. It may change the bytes and set extra_us. n counts datagrams of that side
-     * from 0 */
+    /* @return false: drop. It may change the bytes and set extra_us. n counts datagrams of that
+     * side from 0 */
     bool (*filter)(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len);
     void *context;
     uint64_t extra_us; /* what the filter adds to delay_us for this datagram */
@@ -66,7 +66,8 @@ static inline void pair_fill(void *context, void *out, size_t len)
     struct pair *p = context;
     uint8_t *bytes = out;
     for (size_t i = 0; i < len; i++) {
-        p->entropy_counter = p->entropy_counter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        p->entropy_counter =
+            p->entropy_counter * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
         bytes[i] = (uint8_t)(p->entropy_counter >> 33);
     }
 }
@@ -82,15 +83,24 @@ static inline void pair_open_side(struct pair *p, int i, const struct limits *li
     uint8_t seed[32];
     memset(seed, 'A' + i, sizeof seed);
     key_pair_from_seed(&s->key, seed);
-    if (limits != NULL) s->limits = *limits;
-    else limits_derive(&s->limits, 0, 0);
-    budget_init(&s->budget, NULL, LIMIT_SCOPE_NODE, LIMIT_NODE_MEMORY, s->limits.value[LIMIT_NODE_MEMORY], s);
+    if (limits != NULL)
+        s->limits = *limits;
+    else
+        limits_derive(&s->limits, 0, 0);
+    budget_init(&s->budget, NULL, LIMIT_SCOPE_NODE, LIMIT_NODE_MEMORY,
+                s->limits.value[LIMIT_NODE_MEMORY], s);
     log_init(&s->log, &p->counter.mem, 64, LOG_DEBUG);
     s->entropy = (struct entropy){pair_fill, p};
     s->address = endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000);
-    s->env = (struct transport_env){.mem = &p->counter.mem, .budget = &s->budget, .metrics = &s->metrics, .log = &s->log,
-                                    .limits = &s->limits, .entropy = &s->entropy, .key = &s->key,
-                                    .hash_key = p->hash_key, .network = ""};
+    s->env = (struct transport_env){.mem = &p->counter.mem,
+                                    .budget = &s->budget,
+                                    .metrics = &s->metrics,
+                                    .log = &s->log,
+                                    .limits = &s->limits,
+                                    .entropy = &s->entropy,
+                                    .key = &s->key,
+                                    .hash_key = p->hash_key,
+                                    .network = ""};
     pair_open_transport(p, i);
 }
 
@@ -113,7 +123,8 @@ static inline struct pair *pair_new(const struct limits *client, const struct li
 /* What is on the wire is lost. */
 static inline void pair_lose(struct pair *p)
 {
-    for (size_t i = 0; i < p->flight_count; i++) free(p->flight[i].bytes);
+    for (size_t i = 0; i < p->flight_count; i++)
+        free(p->flight[i].bytes);
     p->flight_count = 0;
 }
 
@@ -136,7 +147,8 @@ static inline void pair_sweep_streams(struct transport_conn *c)
     while ((s = streams_next_dirty(c)) != NULL) {
         uint8_t pending = s->pending;
         s->pending = 0;
-        if ((pending & STREAM_PENDING_OVER) != 0) streams_remove(s);
+        if ((pending & STREAM_PENDING_OVER) != 0)
+            streams_remove(s);
     }
 }
 
@@ -148,8 +160,10 @@ static inline void pair_end(struct pair *p, int i, struct transport_conn *c)
     s->end_error = c->end != NULL ? c->end->error : 0;
     s->end_reason = c->end != NULL ? c->end->reason : 0;
     s->end_by = c->end != NULL ? c->end->by : 0;
-    if (!p->sweep) return;
-    if (s->conn == c) s->conn = NULL;
+    if (!p->sweep)
+        return;
+    if (s->conn == c)
+        s->conn = NULL;
     quic_transport.conn_free(c);
 }
 
@@ -165,14 +179,16 @@ static inline void pair_ready(struct pair *p, int i)
             p->side[i].up = true;
             p->side[i].ups++;
         }
-        if (p->sweep) pair_sweep_streams(c);
-        if ((pending & CONN_PENDING_ENDED) != 0) pair_end(p, i, c);
+        if (p->sweep)
+            pair_sweep_streams(c);
+        if ((pending & CONN_PENDING_ENDED) != 0)
+            pair_end(p, i, c);
     }
 }
 
 /* Put a datagram on the wire to a side, to arrive at at_us. */
-static inline void pair_post(struct pair *p, int to, const struct endpoint *from, const uint8_t *bytes,
-                             size_t len, uint64_t at_us)
+static inline void pair_post(struct pair *p, int to, const struct endpoint *from,
+                             const uint8_t *bytes, size_t len, uint64_t at_us)
 {
     assert_true(p->flight_count < PAIR_FLIGHT_MAX);
     if (p->flight_count == p->flight_capacity) {
@@ -183,7 +199,8 @@ static inline void pair_post(struct pair *p, int to, const struct endpoint *from
     struct pair_datagram *d = &p->flight[p->flight_count++];
     d->bytes = malloc(len + 1);
     assert_non_null(d->bytes);
-    if (len > 0) memcpy(d->bytes, bytes, len);
+    if (len > 0)
+        memcpy(d->bytes, bytes, len);
     d->len = len;
     d->to = to;
     d->from = *from;
@@ -196,9 +213,11 @@ static inline void pair_send_one(struct pair *p, int i, uint8_t *bytes, size_t l
     struct pair_side *s = &p->side[i];
     uint64_t n = s->datagrams++;
     s->bytes += len;
-    if (len > s->largest) s->largest = len;
+    if (len > s->largest)
+        s->largest = len;
     p->extra_us = 0;
-    if (p->filter != NULL && !p->filter(p, i, n, bytes, len)) return;
+    if (p->filter != NULL && !p->filter(p, i, n, bytes, len))
+        return;
     pair_post(p, 1 - i, &s->address, bytes, len, p->now_us + p->delay_us + p->extra_us);
 }
 
@@ -220,8 +239,8 @@ static inline void pair_send(struct pair *p, int i)
 
 static inline void pair_deliver(struct pair *p, const struct pair_datagram *d)
 {
-    struct datagram_in in = {.local = p->side[d->to].address, .remote = d->from, .data = d->bytes,
-                             .len = d->len};
+    struct datagram_in in = {
+        .local = p->side[d->to].address, .remote = d->from, .data = d->bytes, .len = d->len};
     quic_transport.on_datagram(p->side[d->to].transport, &in, p->now_us);
     pair_ready(p, d->to);
 }
@@ -241,8 +260,11 @@ static inline bool pair_step(struct pair *p, uint64_t until)
     size_t next = SIZE_MAX;
     for (size_t i = 0; i < p->flight_count; i++) {
         const struct pair_datagram *d = &p->flight[i];
-        if (next == SIZE_MAX ? d->at_us > at : d->at_us > p->flight[next].at_us ||
-            (d->at_us == p->flight[next].at_us && d->sequence > p->flight[next].sequence)) continue;
+        if (next == SIZE_MAX
+                ? d->at_us > at
+                : d->at_us > p->flight[next].at_us ||
+                      (d->at_us == p->flight[next].at_us && d->sequence > p->flight[next].sequence))
+            continue;
         next = i;
         at = d->at_us;
     }
@@ -258,7 +280,8 @@ static inline bool pair_step(struct pair *p, uint64_t until)
         p->now_us = until;
         return false;
     }
-    if (at > p->now_us) p->now_us = at;
+    if (at > p->now_us)
+        p->now_us = at;
     if (timer >= 0) {
         quic_transport.on_deadline(p->side[timer].transport, p->now_us);
     } else {
@@ -267,7 +290,8 @@ static inline bool pair_step(struct pair *p, uint64_t until)
         pair_deliver(p, &d);
         free(d.bytes);
     }
-    for (int i = 0; i < 2; i++) pair_send(p, i);
+    for (int i = 0; i < 2; i++)
+        pair_send(p, i);
     /* A timer that fires without end would stand still in virtual time and spin in the real one. */
     p->steps = p->now_us == before ? p->steps + 1 : 0;
     assert_true(p->steps < 100000);
@@ -283,12 +307,13 @@ static inline void pair_run(struct pair *p, uint64_t us)
 }
 
 /* Bytes arrive at a side now, from any address. */
-static inline void pair_inject(struct pair *p, int to, const struct endpoint *from, const uint8_t *bytes,
-                               size_t len)
+static inline void pair_inject(struct pair *p, int to, const struct endpoint *from,
+                               const uint8_t *bytes, size_t len)
 {
     struct pair_datagram d = {.to = to, .from = *from, .len = len, .bytes = malloc(len + 1)};
     assert_non_null(d.bytes);
-    if (len > 0) memcpy(d.bytes, bytes, len);
+    if (len > 0)
+        memcpy(d.bytes, bytes, len);
     pair_deliver(p, &d);
     free(d.bytes);
 }
@@ -302,12 +327,18 @@ static inline void pair_restart(struct pair *p, int i)
     pair_open_transport(p, i);
 }
 
+/* Whether the connection's peer is that one. */
+static inline bool pair_knows(const struct transport_conn *c, const struct peer_id *peer)
+{
+    const uint8_t *key = quic_transport.conn_peer_key(c);
+    return key != NULL && memcmp(key, peer_id_key(peer), 32) == 0;
+}
+
 /* Whether both sides hold the keys of the same connection. */
 static inline bool pair_agrees(struct pair *p)
 {
-    return p->side[0].up && p->side[1].up &&
-           peer_id_equal(quic_transport.conn_peer(p->side[0].conn), &p->side[1].key.id) &&
-           peer_id_equal(quic_transport.conn_peer(p->side[1].conn), &p->side[0].key.id);
+    return p->side[0].up && p->side[1].up && pair_knows(p->side[0].conn, &p->side[1].key.id) &&
+           pair_knows(p->side[1].conn, &p->side[0].key.id);
 }
 
 static inline struct transport_conn *pair_dial(struct pair *p)

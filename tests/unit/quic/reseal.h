@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_UNIT_QUIC_RESEAL_H
 #define WEIR_TESTS_UNIT_QUIC_RESEAL_H
-/* What an authenticated but hostile peer can send: any frames, sealed with the real keys of one side of a pair under
- * its own next packet number; and what the other side answers, opened again. */
+/* What an authenticated but hostile peer can send: any frames, sealed with the real keys of one
+ * side of a pair under its own next packet number; and what the other side answers, opened
+ * again. */
 #include "pair.h"
 #include "quic/connection.h"
 
@@ -20,9 +21,11 @@ static inline struct connection *reseal_only(struct pair *p, int i)
     return c;
 }
 
-/* Seal payload as a packet of from's; spoil: bits set in the first byte before it is sealed. @return bytes */
-static inline size_t reseal_packet(struct connection *from, enum packet_type type, const uint8_t *payload,
-                                   size_t len, uint8_t spoil, uint64_t now_us, uint8_t *out, size_t cap)
+/* Seal payload as a packet of from's; spoil: bits set in the first byte before it is sealed.
+ * @return bytes */
+static inline size_t reseal_packet(struct connection *from, enum packet_type type,
+                                   const uint8_t *payload, size_t len, uint8_t spoil,
+                                   uint64_t now_us, uint8_t *out, size_t cap)
 {
     enum loss_space_name space = type == PACKET_SHORT     ? LOSS_APPLICATION
                                  : type == PACKET_INITIAL ? LOSS_INITIAL
@@ -36,31 +39,36 @@ static inline size_t reseal_packet(struct connection *from, enum packet_type typ
     uint64_t number = loss_next_number(&from->loss, space);
     size_t header = type == PACKET_SHORT
                         ? packet_write_short(&w, &from->remote_cid, false, false, number, 4)
-                        : packet_write_long(&w, type, PACKET_VERSION, &from->remote_cid, &from->local_cid,
-                                            NULL, 0, number, 4);
+                        : packet_write_long(&w, type, PACKET_VERSION, &from->remote_cid,
+                                            &from->local_cid, NULL, 0, number, 4);
     assert_true(header > 0 && header + len + PACKET_TAG_LEN <= cap);
-    if (len > 0) memcpy(out + header, payload, len);
+    if (len > 0)
+        memcpy(out + header, payload, len);
     if (type == PACKET_INITIAL && header + len + PACKET_TAG_LEN < 1200) {
         memset(out + header + len, 0, 1200 - header - len - PACKET_TAG_LEN);
         len = 1200 - header - PACKET_TAG_LEN;
     }
-    if (type != PACKET_SHORT) packet_finish_long(out, header, 4, len);
+    if (type != PACKET_SHORT)
+        packet_finish_long(out, header, 4, len);
     out[0] |= spoil;
     size_t total = packet_seal(keys, out, header, number, 4, len);
-    (void)loss_packet_sent(&from->loss, space, now_us, (uint32_t)total, SENT_ACK_ELICITING | SENT_IN_FLIGHT);
+    (void)loss_packet_sent(&from->loss, space, now_us, (uint32_t)total,
+                           SENT_ACK_ELICITING | SENT_IN_FLIGHT);
     return total;
 }
 
 /* The other side of `from` receives these frames now. */
-static inline void reseal_give(struct pair *p, int from, enum packet_type type, const uint8_t *payload,
-                               size_t len)
+static inline void reseal_give(struct pair *p, int from, enum packet_type type,
+                               const uint8_t *payload, size_t len)
 {
     uint8_t out[2048];
-    size_t total = reseal_packet(reseal_only(p, from), type, payload, len, 0, p->now_us, out, sizeof out);
+    size_t total =
+        reseal_packet(reseal_only(p, from), type, payload, len, 0, p->now_us, out, sizeof out);
     pair_inject(p, 1 - from, &p->side[from].address, out, total);
 }
 
-/* Calls seen for each frame of each 1-RTT packet in a datagram that goes to side `to`. The datagram is not changed. */
+/* Calls seen for each frame of each 1-RTT packet in a datagram that goes to side `to`. The
+ * datagram is not changed. */
 static inline void reseal_open(struct pair *p, int to, const uint8_t *bytes, size_t len,
                                void (*seen)(void *context, const struct frame *f), void *context)
 {
@@ -73,11 +81,14 @@ static inline void reseal_open(struct pair *p, int to, const uint8_t *bytes, siz
         uint8_t *payload, first;
         size_t payload_len;
         struct frame f;
-        if (packet_parse(copy + at, len - at, &h) != 0) return;
+        if (packet_parse(copy + at, len - at, &h) != 0)
+            return;
         if (h.type == PACKET_SHORT && c->has_read &&
-            packet_open(&c->read, copy + at, &h, c->largest[2], &number, &payload, &payload_len, &first) == 0) {
+            packet_open(&c->read, copy + at, &h, c->largest[2], &number, &payload, &payload_len,
+                        &first) == 0) {
             struct reader r = reader_of(payload, payload_len);
-            while (reader_left(&r) > 0 && frame_read(&r, &f) == 0) seen(context, &f);
+            while (reader_left(&r) > 0 && frame_read(&r, &f) == 0)
+                seen(context, &f);
         }
         at += h.packet_len;
     }

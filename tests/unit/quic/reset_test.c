@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a node that lost its state can end its old connections, nobody else can, and the answers do no harm (RFC 9000
- * 10.3). Method: pair.h; one side restarts with the same key; resets are forged, resized, sent back and forth. */
+/* Goal: a node that lost its state can end its old connections, nobody else can, and the answers
+ * do no harm (RFC 9000 10.3). Method: pair.h; one side restarts with the same key; resets are
+ * forged, resized, sent back and forth. */
 #include "forge.h"
 
 static uint64_t metric(struct pair *p, int i, enum metric m)
@@ -22,7 +23,8 @@ static void say(struct pair *p, int i)
     int error;
     struct stream *s = streams_open_local(p->side[i].conn, false, 3, &error);
     assert_non_null(s);
-    assert_int_equal(stream_write(s, "are you there, after all this time?", 35, false, true, p->now_us), 35);
+    assert_int_equal(
+        stream_write(s, "are you there, after all this time?", 35, false, true, p->now_us), 35);
     pair_turn(p);
 }
 
@@ -133,7 +135,8 @@ static void test_a_reset_is_smaller_than_what_caused_it(void **state)
         count = p->side[1].datagrams - count;
         bytes = p->side[1].bytes - bytes;
         assert_int_equal(count, len > 29 ? 1 : 0);
-        if (count == 0) continue;
+        if (count == 0)
+            continue;
         assert_true(bytes < len && bytes >= 21 && bytes <= 50);
         pair_lose(p);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a peer that is authenticated and hostile is told so with the right code, or costs no more than the limits say.
- * Method: a connected pair; frames with bad contents are resealed with the real keys (reseal.h) and given to one side;
- * floods are counted in what they make the victim hold and send. */
+/* Goal: a peer that is authenticated and hostile is told so with the right code, or costs no
+ * more than the limits say. Method: a connected pair; frames with bad contents are resealed with
+ * the real keys (reseal.h) and given to one side; floods are counted in what they make the
+ * victim hold and send. */
 #include "reseal.h"
 
 enum { LIVES = -1 };
@@ -31,8 +32,10 @@ static void expect(struct pair *p, int victim, int code, const char *name)
 {
     const struct connection *c = reseal_only(p, victim);
     int got = c->phase == QUIC_UP ? LIVES : (int)c->close_code;
-    if (got != code) fail_msg("%s: outcome %d instead of %d", name, got, code);
-    if (code == LIVES) return;
+    if (got != code)
+        fail_msg("%s: outcome %d instead of %d", name, got, code);
+    if (code == LIVES)
+        return;
     /* And the hostile side can read why. */
     pair_send(p, victim);
     pair_run(p, 100000);
@@ -42,7 +45,7 @@ static void expect(struct pair *p, int victim, int code, const char *name)
     assert_int_equal(p->side[victim].metrics.value[METRIC_PROTOCOL_VIOLATIONS], 1);
 }
 
-#define STREAM_FIRST 131072u      /* limits.def: stream_window_first */
+#define STREAM_FIRST 131072u /* limits.def: stream_window_first */
 #define CONNECTION_FIRST 262144u
 
 static void stream(struct writer *w, uint64_t id, uint64_t offset, size_t len, bool fin)
@@ -113,7 +116,8 @@ static void over_connection_credit(struct pair *p, struct writer *w)
 static void far_over_connection_credit(struct pair *p, struct writer *w)
 {
     (void)p;
-    for (uint64_t id = 0; id < 12; id += 4) stream(w, id, STREAM_FIRST - 1, 1, false);
+    for (uint64_t id = 0; id < 12; id += 4)
+        stream(w, id, STREAM_FIRST - 1, 1, false);
 }
 static void last_stream(struct pair *p, struct writer *w)
 {
@@ -289,7 +293,8 @@ static void retires_more_than_it_gives(struct pair *p, struct writer *w)
     writer_u8(w, 1);
     writer_u8(w, 2);
     writer_u8(w, 8);
-    for (int i = 0; i < 24; i++) writer_u8(w, 0);
+    for (int i = 0; i < 24; i++)
+        writer_u8(w, 0);
 }
 static void id_without_bytes(struct pair *p, struct writer *w)
 {
@@ -298,7 +303,8 @@ static void id_without_bytes(struct pair *p, struct writer *w)
     writer_u8(w, 1);
     writer_u8(w, 0);
     writer_u8(w, 0);
-    for (int i = 0; i < 16; i++) writer_u8(w, 0);
+    for (int i = 0; i < 16; i++)
+        writer_u8(w, 0);
 }
 static void cut_off(struct pair *p, struct writer *w)
 {
@@ -390,7 +396,8 @@ static bool watch_listener(struct pair *p, int from, uint64_t n, uint8_t *bytes,
 {
     struct seen *s = p->context;
     (void)n;
-    if (from == 0) return true;
+    if (from == 0)
+        return true;
     s->datagrams++;
     reseal_open(p, 0, bytes, len, note, s);
     return false; /* the flooder acknowledges nothing */
@@ -443,17 +450,46 @@ static void test_a_flood_of_new_connection_ids_is_bounded_and_closed(void **stat
             uint64_t prior = variant == 0 || i == 1 ? sequence : 0;
             assert_true(frame_write_new_connection_id(&w, sequence, prior, &cid, token));
             given = i;
-            if (variant == 0) victim->remote_cid = reseal_only(p, 0)->local_cid; /* only for the test's own look */
+            if (variant == 0)
+                victim->remote_cid =
+                    reseal_only(p, 0)->local_cid; /* only for the test's own look */
             give(p, 0, &w);
             assert_true(victim->retire_count <= 2 * QUIC_REMOTE_CIDS_MAX);
-            if (i % 4 == 0) pair_send(p, 1); /* a RETIRE leaves now and then, is never acknowledged, and comes back */
-            if (i % 1000 == 0) p->now_us += 1000000;
+            if (i % 4 == 0)
+                pair_send(
+                    p, 1); /* a RETIRE leaves now and then, is never acknowledged, and comes back */
+            if (i % 1000 == 0)
+                p->now_us += 1000000;
         }
         assert_int_equal(victim->close_code, QUIC_CONNECTION_ID_LIMIT);
         assert_true(given < 100000);
         assert_true(p->counter.live_bytes < live + 65536);
         pair_free(p);
     }
+}
+
+static void test_a_lost_retirement_is_said_again(void **state)
+{
+    (void)state;
+    struct pair *p = connected();
+    struct seen seen = {0};
+    uint8_t payload[100];
+    struct writer w = writer_of(payload, sizeof payload);
+    p->filter = watch_listener;
+    p->context = &seen;
+    const struct connection *dialler = reseal_only(p, 0);
+    uint8_t token[16] = {1};
+    struct cid spare = numbered(9);
+    assert_true(frame_write_new_connection_id(&w, 1, 1, &spare, token));
+    give(p, 0, &w);
+    struct connection *victim = reseal_only(p, 1);
+    assert_true(cid_equal(&victim->remote_cid, &spare));
+    assert_memory_equal(victim->reset_token, token, sizeof token);
+    victim->remote_cid = dialler->local_cid; /* so that the test can read what it sends */
+    pair_run(p, 2000000);
+    assert_in_range(seen.retires, 2, 10);
+    assert_int_equal(victim->phase, QUIC_UP);
+    pair_free(p);
 }
 
 static void test_a_flood_of_pings_and_tiny_fragments_holds_little(void **state)
@@ -467,7 +503,8 @@ static void test_a_flood_of_pings_and_tiny_fragments_holds_little(void **state)
         stream(&w, 0, 1 + 2 * (i % 60000), 1, false);
         frame_write_ping(&w);
         give(p, 0, &w);
-        if (i % 100 == 0) pair_send(p, 1), pair_lose(p);
+        if (i % 100 == 0)
+            pair_send(p, 1), pair_lose(p);
     }
     assert_int_equal(reseal_only(p, 1)->phase, QUIC_UP);
     assert_true(p->side[1].budget.used - held < 2 * STREAM_FIRST + 65536);
@@ -500,9 +537,11 @@ static void test_replayed_packets_are_counted_and_change_nothing(void **state)
     uint8_t payload[64], out[200];
     struct writer w = writer_of(payload, sizeof payload);
     stream(&w, 0, 0, 5, false);
-    size_t len = reseal_packet(reseal_only(p, 0), PACKET_SHORT, payload, writer_len(&w), 0, p->now_us, out, sizeof out);
+    size_t len = reseal_packet(reseal_only(p, 0), PACKET_SHORT, payload, writer_len(&w), 0,
+                               p->now_us, out, sizeof out);
     uint64_t before = p->side[1].metrics.value[METRIC_PACKETS_DUPLICATE];
-    for (int i = 0; i < 10; i++) pair_inject(p, 1, &p->side[0].address, out, len);
+    for (int i = 0; i < 10; i++)
+        pair_inject(p, 1, &p->side[0].address, out, len);
     assert_int_equal(p->side[1].metrics.value[METRIC_PACKETS_DUPLICATE] - before, 9);
     assert_int_equal(p->side[1].conn->streams->receive_used, 5);
     pair_free(p);
@@ -514,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_each_violation_closes_with_its_code),
         cmocka_unit_test(test_a_flood_of_path_challenges_is_answered_once_per_datagram),
         cmocka_unit_test(test_a_flood_of_new_connection_ids_is_bounded_and_closed),
+        cmocka_unit_test(test_a_lost_retirement_is_said_again),
         cmocka_unit_test(test_a_flood_of_pings_and_tiny_fragments_holds_little),
         cmocka_unit_test(test_ack_only_packets_are_never_answered_with_ack_only_packets),
         cmocka_unit_test(test_replayed_packets_are_counted_and_change_nothing),

@@ -133,7 +133,7 @@ static void put_inputs(struct vectors *v, const char *group, const struct side *
 {
     begin(v, group);
     put(v, "identity_seed", s->seed, 32);
-    put(v, "identity_public", s->key.public_key, 32);
+    put(v, "identity_public", peer_id_key(&s->key.id), 32);
     put(v, "peer_id", s->key.id.bytes, s->key.id.len);
     put(v, "static_secret", s->static_secret, 32);
     put(v, "static_public", s->s.public_key, 32);
