@@ -6,6 +6,7 @@
  * until one message 2 verifies in full: then it is adopted, message 3 is written for it alone, and the others are
  * erased. A server has one candidate, its client, from the start; it believes nothing before message 3. */
 #include "base/assert.h"
+#include "base/charged.h"
 #include "crypto/schedule.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -22,8 +23,13 @@ void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct pro
 
 static struct candidate *candidate_new(struct connection *c, const struct cid *scid, struct handshake *h)
 {
-    struct candidate *n = mem_alloc(connection_env(c)->mem, sizeof *n);
-    if (n == NULL) return NULL;
+    const struct transport_env *env = connection_env(c);
+    if (!budget_charge(env->budget, HANDSHAKE_COST_BYTES, NULL)) return NULL;
+    struct candidate *n = charged_alloc(env->mem, env->budget, sizeof *n);
+    if (n == NULL) {
+        budget_refund(env->budget, HANDSHAKE_COST_BYTES);
+        return NULL;
+    }
     n->scid = *scid;
     n->handshake = h;
     n->largest[0] = n->largest[1] = PACKET_NUMBER_NONE;
@@ -41,12 +47,14 @@ static void candidate_free(struct connection *c, struct candidate *n)
     ack_free(&n->acks, env->mem);
     provider->close(n->handshake);
     secret_zero(n, sizeof *n);
-    mem_free(env->mem, n, sizeof *n);
+    charged_free(env->mem, env->budget, n, sizeof *n);
+    budget_refund(env->budget, HANDSHAKE_COST_BYTES);
 }
 
 static struct conn_handshake *handshake_new(struct connection *c)
 {
-    struct conn_handshake *hs = mem_alloc(connection_env(c)->mem, sizeof *hs);
+    const struct transport_env *env = connection_env(c);
+    struct conn_handshake *hs = charged_alloc(env->mem, env->budget, sizeof *hs);
     if (hs == NULL) return NULL;
     c->hs = hs;
     hs->has_initial = true;
@@ -122,7 +130,7 @@ void conn_handshake_free(struct connection *c)
     for (unsigned i = 0; i < 2; i++) send_lane_free(&hs->out[i], env->mem, env->budget);
     provider->close(hs->first);
     secret_zero(hs, sizeof *hs);
-    mem_free(env->mem, hs, sizeof *hs);
+    charged_free(env->mem, env->budget, hs, sizeof *hs);
     c->hs = NULL;
 }
 

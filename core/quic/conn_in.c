@@ -141,10 +141,16 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
 
 /* ---- 1-RTT */
 
+static uint64_t early_max(const struct connection *c)
+{
+    uint64_t max = connection_env(c)->limits->value[LIMIT_EARLY_PACKETS];
+    return max < QUIC_EARLY_MAX ? max : QUIC_EARLY_MAX;
+}
+
 static void keep_early(struct connection *c, const struct datagram_in *in, const uint8_t *packet, size_t len)
 {
     struct conn_handshake *hs = c->hs;
-    if (connection_is_client(c) || hs == NULL || hs->early_count == QUIC_EARLY_MAX || len > UINT16_MAX) {
+    if (connection_is_client(c) || hs == NULL || hs->early_count >= early_max(c) || len > UINT16_MAX) {
         drop(c, METRIC_DROPPED_NO_KEYS);
         return;
     }

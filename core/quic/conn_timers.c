@@ -3,6 +3,7 @@
 #include "quic/connection.h"
 
 enum { REST_US = 1000000 }; /* after a second without traffic idle memory is given back */
+enum { PRESSED_US = 10000000 };
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -16,6 +17,17 @@ static uint64_t idle_us(const struct connection *c)
     uint64_t us = c->peer_idle_us != 0 && c->peer_idle_us < own ? c->peer_idle_us : own;
     uint64_t least = 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
     return us > least ? us : least;
+}
+
+/* How long a handshake may stand still. A listener looks again after PRESSED_US: when more than half of the places for
+ * half-open connections are taken, that is all it gets (handshake-rules.md). */
+static uint64_t handshake_us(const struct connection *c, uint64_t now_us)
+{
+    const uint64_t *v = connection_env(c)->limits->value;
+    uint64_t most = v[LIMIT_HANDSHAKE_TIME];
+    if (connection_is_client(c) || most <= PRESSED_US) return most;
+    if (now_us < c->received_us + PRESSED_US) return PRESSED_US;
+    return c->owner->half_open > v[LIMIT_HALF_OPEN] / 2 ? PRESSED_US : most;
 }
 
 static uint64_t keep_alive_at(const struct connection *c)
@@ -41,7 +53,7 @@ uint64_t conn_timers_deadline(const struct connection *c)
     if (c->stalled_us != 0) return c->stalled_us; /* what is due cannot leave before there is memory */
     uint64_t at = loss_deadline(&c->loss);
     if (c->phase == QUIC_HANDSHAKING) {
-        at = earlier(at, c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME]);
+        at = earlier(at, c->received_us + handshake_us(c, c->now_us));
         if (c->hs != NULL && c->hs->refused_us != 0) at = earlier(at, c->hs->refused_us);
     } else {
         at = earlier(at, c->idle_base_us + idle_us(c));
@@ -75,7 +87,7 @@ static bool is_over(struct connection *c, uint64_t now_us)
                               "refused (unauthenticated)", now_us);
             return true;
         }
-        if (!refused && c->received_us + connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME] > now_us) return false;
+        if (!refused && c->received_us + handshake_us(c, now_us) > now_us) return false;
         if (c->is_stranger)
             conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL, now_us);
         else

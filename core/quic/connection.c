@@ -3,6 +3,7 @@
 #include "quic/connection.h"
 #include "address/special.h"
 #include "base/assert.h"
+#include "base/charged.h"
 #include <string.h>
 
 /* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU discovery exists. */
@@ -16,7 +17,7 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
                                uint64_t now_us)
 {
     const struct transport_env *env = owner->base.env;
-    struct connection *c = mem_alloc(env->mem, sizeof *c);
+    struct connection *c = charged_alloc(env->mem, env->budget, sizeof *c);
     if (c == NULL) return NULL;
     conn_init(&c->base, &owner->base, role);
     c->owner = owner;
@@ -40,7 +41,7 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
     entropy_fill(env->entropy, c->local_cid.bytes, CID_LOCAL_LEN);
     if (!endpoint_register(owner, c)) {
         loss_free(&c->loss);
-        mem_free(env->mem, c, sizeof *c);
+        charged_free(env->mem, env->budget, c, sizeof *c);
         return NULL;
     }
     return c;
@@ -88,7 +89,7 @@ void connection_destroy(struct connection *c)
     ack_free(&c->ack_app, env->mem);
     mem_free(env->mem, c->network, c->network != NULL ? c->network_len + 1u : 0);
     secret_zero(c, sizeof *c);
-    mem_free(env->mem, c, sizeof *c);
+    charged_free(env->mem, env->budget, c, sizeof *c);
 }
 
 void connection_refresh(struct connection *c, uint64_t now_us)

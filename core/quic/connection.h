@@ -78,7 +78,6 @@ struct conn_handshake {
     uint64_t refused_code;
     uint32_t candidates_made;
     bool has_initial, has_retry;
-    bool early_closed;         /**< close at Handshake level too */
 };
 
 struct remote_cid {

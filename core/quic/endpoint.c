@@ -53,7 +53,10 @@ static int endpoint_open(const struct transport_env *env, struct transport **out
     list_init(&e->all);
     /* From the identity, so that a node that restarts can reset the connections of its last run (RFC 9000 10.3.2). */
     static const char label[] = "weir stateless reset v1";
-    hmac_sha256(env->key->seed, sizeof env->key->seed, label, sizeof label - 1, e->reset_key);
+    uint8_t secret[KEY_PAIR_SECRET_SIZE];
+    key_pair_secret(env->key, secret);
+    hmac_sha256(secret, sizeof secret, label, sizeof label - 1, e->reset_key);
+    secret_zero(secret, sizeof secret);
     entropy_fill(env->entropy, e->static_secret, sizeof e->static_secret);
     *out = &e->base;
     return 0;

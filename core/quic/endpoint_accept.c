@@ -96,6 +96,22 @@ static void stateless_reset(struct endpoint_state *e, const struct datagram_in *
     commit(e, s, want, METRIC_STATELESS_RESET_SENT);
 }
 
+/* Rule R17: full before anybody is authenticated. The client takes it for a hint. */
+static void refuse(struct endpoint_state *e, const struct connection_accept *accept, uint64_t now_us)
+{
+    struct stateless *s = answer(e, accept->in, now_us);
+    if (s == NULL) return;
+    struct writer w = writer_of(s->bytes, sizeof s->bytes);
+    size_t header = packet_write_long(&w, PACKET_INITIAL, PACKET_VERSION, &accept->scid, &accept->dcid, NULL, 0, 0, 1);
+    struct writer payload = writer_of(s->bytes + header, sizeof s->bytes - header - PACKET_TAG_LEN);
+    if (header == 0 || !frame_write_close(&payload, false, QUIC_CONNECTION_REFUSED, 0, NULL, 0)) return;
+    size_t least = packet_payload_min(1), len = writer_len(&payload);
+    if (len < least) (void)frame_write_padding(&payload, least - len);
+    len = writer_len(&payload);
+    packet_finish_long(s->bytes, header, 1, len);
+    commit(e, s, packet_seal(&accept->write, s->bytes, header, 0, 1, len), METRIC_CONNECTIONS_REFUSED);
+}
+
 /* ---- tokens */
 
 static void fresh_token_key(struct endpoint_state *e, uint64_t now_us)
@@ -261,7 +277,10 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     struct connection *c = map_get(&e->by_first, key, key_len);
     bool fresh = c == NULL;
     if (fresh) {
-        if (!has_room(e, accept->in)) return;
+        if (!has_room(e, accept->in)) {
+            refuse(e, accept, now_us);
+            return;
+        }
         c = open_half(e, accept, key, key_len, now_us);
     }
     if (c == NULL) {

@@ -22,8 +22,6 @@ enum quic_error {
     QUIC_KEY_UPDATE = 0xe,
     QUIC_AEAD_LIMIT_REACHED = 0xf,
     QUIC_NO_VIABLE_PATH = 0x10,
-    QUIC_AUTHENTICATION =
-        0x100, /**< one code for every failure of the handshake (rule R17): it tells nothing */
-    QUIC_NETWORK_NAME = 0x101 /**< the two sides belong to different networks (rule R6) */
+    QUIC_AUTHENTICATION = 0x100 /**< one code for every failure of the handshake (rule R17) */
 };
 #endif

@@ -56,11 +56,13 @@ struct handshake_ops {
     size_t (*bytes)(const struct handshake *h, enum handshake_level level, const uint8_t **data);
     void (*secrets)(const struct handshake *h, struct handshake_secrets *out); /**< of the newest level */
     const struct handshake_peer *(*peer)(const struct handshake *h);
-    /** Our first message's ephemeral key, or the peer's: tells retransmissions from another dial (rule R12). */
-    const uint8_t *(*first_key)(const struct handshake *h);
 };
 extern const struct handshake_ops noise_handshake;
-enum { HANDSHAKE_FIRST_LEN = 34, HANDSHAKE_PIECE_MAX = 2048 };
+enum {
+    HANDSHAKE_FIRST_LEN = 34,
+    HANDSHAKE_PIECE_MAX = 2048,
+    HANDSHAKE_COST_BYTES = 6144 /**< what one handshake is charged for: its state and both pieces */
+};
 /** Whether these are all of a first message ("00 20" and the key). */
 bool handshake_first_is_whole(const uint8_t *data, size_t len);
 #endif

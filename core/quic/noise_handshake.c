@@ -32,6 +32,7 @@ struct handshake {
     bool client, failed, has_first, has_peer, done;
 };
 enum { PIECE_ROOM = HANDSHAKE_PIECE_MAX + 2 };
+_Static_assert(sizeof(struct handshake) + 2 * PIECE_ROOM <= HANDSHAKE_COST_BYTES, "what is charged covers it");
 
 bool handshake_first_is_whole(const uint8_t *data, size_t len)
 {
@@ -219,11 +220,6 @@ static const struct handshake_peer *handshake_peer_get(const struct handshake *h
     return &h->peer;
 }
 
-static const uint8_t *handshake_first_key(const struct handshake *h)
-{
-    return h->client ? h->first + 2 : h->first_in + 2;
-}
-
 const struct handshake_ops noise_handshake = {
     .name = "Noise_XX_25519_ChaChaPoly_SHA256",
     .open = handshake_open,
@@ -235,5 +231,4 @@ const struct handshake_ops noise_handshake = {
     .bytes = handshake_bytes,
     .secrets = handshake_secrets_get,
     .peer = handshake_peer_get,
-    .first_key = handshake_first_key,
 };

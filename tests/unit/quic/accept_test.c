@@ -191,13 +191,17 @@ static void test_half_open_connections_are_capped_per_host_and_in_all(void **sta
         assert_int_equal(server(p)->half_open, expected);
     }
     assert_int_equal(metric(p, METRIC_DROPPED_HALF_OPEN), 32 - 12);
-    /* A dial of an honest peer waits, and one after the flood's state has timed out gets
-     * through. */
+    /* An honest peer that dials now is told that it is refused, and one that dials after the flood's
+     * state has timed out gets through: in 10 s, since more than half of the places are taken. */
     p->filter = NULL;
     (void)pair_dial(p);
-    pair_run(p, 20000000);
+    pair_run(p, 5000000);
     assert_false(p->side[0].up);
-    pair_run(p, 45000000);
+    assert_true(p->side[0].ended);
+    assert_int_equal(p->side[0].conn->end->error, WEIR_E_REFUSED);
+    pair_run(p, 20000000);
+    assert_true(server(p)->half_open <= 6);
+    pair_run(p, 40000000);
     assert_int_equal(server(p)->half_open, 0);
     pair_connect(p);
     assert_int_equal(server(p)->half_open, 0);
@@ -373,8 +377,14 @@ static void test_a_token_lifts_the_amplification_limit_but_not_the_caps(void **s
     size_t len = get_token(p, &c, &p->side[0].address, &dcid, token);
     uint64_t before = p->side[1].bytes;
     assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 1);
-    assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len),
-                     0); /* another e_c: the cap */
+    /* Another e_c: the cap. It is told so, in one small Initial without state (rule R17). */
+    assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 1);
+    struct packet_header h;
+    assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);
+    assert_int_equal(h.type, PACKET_INITIAL);
+    assert_true(c.len < 100);
+    assert_int_equal(server(p)->half_open, 1);
+    assert_int_equal(metric(p, METRIC_CONNECTIONS_REFUSED), 1);
     pair_run(p, 25000000);
     assert_true(p->side[1].bytes - before > 3 * 1200);
     pair_free(p);
