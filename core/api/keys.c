@@ -3,16 +3,12 @@
 #include "api/enter.h"
 #include "host/fail.h"
 #include "host/key_file.h"
-#include <string.h>
+
+_Static_assert(WEIR_KEY_BYTES == KEY_PAIR_SECRET_SIZE, "the ABI's keys are those of identity");
 
 int keys_take(struct key_pair *pair, const void *key)
 {
-    const uint8_t *bytes = key;
-    key_pair_from_seed(pair, bytes);
-    if (secret_equal(pair->secret, bytes, WEIR_KEY_BYTES))
-        return 0;
-    key_pair_wipe(pair);
-    return WEIR_E_KEY;
+    return key_pair_take(pair, key);
 }
 
 WEIR_API int32_t weir_key_generate(void *key, weir_error *error)
@@ -28,7 +24,7 @@ WEIR_API int32_t weir_key_generate(void *key, weir_error *error)
     result = secret_init();
     if (result == 0) {
         key_pair_generate(&pair, &entropy);
-        memcpy(key, pair.secret, WEIR_KEY_BYTES);
+        key_pair_secret(&pair, key);
         key_pair_wipe(&pair);
     }
     return facts_end(&facts, error, result);
@@ -47,7 +43,7 @@ WEIR_API int32_t weir_key_load(const char *path, void *key, weir_error *error)
     if (result == 0)
         result = key_file_load(path, &pair, &facts);
     if (result == 0) {
-        memcpy(key, pair.secret, WEIR_KEY_BYTES);
+        key_pair_secret(&pair, key);
         key_pair_wipe(&pair);
     }
     return facts_end(&facts, error, result);

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { GENERATION_MAX = (1 << 24) - 1, SLOTS_FIRST = 16, KIND_MAX = 31 };
+enum { GENERATION_MAX = (1 << 24) - 1, SLOTS_FIRST = 4, KIND_MAX = 31 };
 
 static uint32_t slot_of(uint64_t handle)
 {
@@ -34,7 +34,7 @@ void handle_table_free(struct handle_table *table)
 {
     mem_free(table->mem, table->slots, table->capacity * sizeof *table->slots);
     table->slots = NULL;
-    table->capacity = table->count = table->free_head = table->free_tail = 0;
+    table->capacity = table->free_head = table->free_tail = 0;
 }
 
 static void free_append(struct handle_table *table, uint32_t slot)
@@ -50,9 +50,12 @@ static void free_append(struct handle_table *table, uint32_t slot)
 
 static bool table_grow(struct handle_table *table)
 {
-    uint32_t capacity = table->capacity == 0 ? SLOTS_FIRST : table->capacity * 2, i;
+    uint32_t capacity = SLOTS_FIRST, i;
     struct handle_slot *slots;
 
+    /* By a quarter: a world has very many tables of a few slots, and a large one wastes less. */
+    if (table->capacity > 0)
+        capacity = table->capacity + table->capacity / 4;
     if (capacity > table->slots_max)
         capacity = table->slots_max;
     if (capacity == table->capacity)
@@ -88,7 +91,6 @@ uint64_t handle_add(struct handle_table *table, unsigned kind, void *object)
         table->free_tail = 0;
     slot->object = object;
     slot->kind_or_next = kind;
-    table->count++;
     return handle_of(kind, slot->generation, index);
 }
 
@@ -128,8 +130,6 @@ void handle_remove(struct handle_table *table, uint64_t handle)
     /* Closing is idempotent: a handle that is stale already is none of our bugs. */
     if (slot == NULL)
         return;
-    WEIR_ASSERT(table->count > 0);
-    table->count--;
     slot->object = NULL;
     slot->kind_or_next = 0;
     /* After the last generation the slot stays out of the free list for ever: no handle is given

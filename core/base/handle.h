@@ -18,7 +18,8 @@ struct handle_slot {
 struct handle_table {
     const struct mem *mem;
     struct handle_slot *slots;
-    uint32_t capacity, count, free_head, free_tail, slots_max; /**< free_*: slot + 1, 0 none */
+    uint32_t capacity, slots_max;
+    uint32_t free_head, free_tail; /**< slot + 1; 0: none */
 };
 /** Nothing is allocated until the first add; slots_max 1 to HANDLE_SLOTS_MAX. */
 void handle_table_init(struct handle_table *table, const struct mem *mem, uint32_t slots_max);

@@ -44,8 +44,11 @@ static const char why_halves[] = "the key file's secret and public halves do not
 
 void key_pair_from_seed(struct key_pair *pair, const uint8_t seed[32])
 {
-    ed25519_pair_from(pair->secret, pair->public_key, seed);
-    peer_id_from_public_key(&pair->id, pair->public_key);
+    uint8_t secret[ED25519_SECRET_SIZE], public_key[ED25519_PUBLIC_SIZE];
+    ed25519_pair_from(secret, public_key, seed);
+    memcpy(pair->seed, secret, sizeof pair->seed);
+    peer_id_from_public_key(&pair->id, public_key);
+    secret_zero(secret, sizeof secret);
 }
 
 void key_pair_generate(struct key_pair *pair, const struct entropy *entropy)
@@ -59,6 +62,34 @@ void key_pair_generate(struct key_pair *pair, const struct entropy *entropy)
 void key_pair_wipe(struct key_pair *pair)
 {
     secret_zero(pair, sizeof *pair);
+}
+
+void key_pair_secret(const struct key_pair *pair, uint8_t secret[KEY_PAIR_SECRET_SIZE])
+{
+    const uint8_t *public_key = peer_id_key(&pair->id);
+    WEIR_ASSERT(public_key != NULL);
+    memcpy(secret, pair->seed, sizeof pair->seed);
+    memcpy(secret + sizeof pair->seed, public_key, ED25519_PUBLIC_SIZE);
+}
+
+int key_pair_take(struct key_pair *pair, const uint8_t secret[KEY_PAIR_SECRET_SIZE])
+{
+    uint8_t own[KEY_PAIR_SECRET_SIZE];
+    key_pair_from_seed(pair, secret);
+    key_pair_secret(pair, own);
+    bool same = secret_equal(own, secret, sizeof own);
+    secret_zero(own, sizeof own);
+    if (!same) key_pair_wipe(pair);
+    return same ? 0 : WEIR_E_KEY;
+}
+
+void key_pair_sign(const struct key_pair *pair, const void *message, size_t len,
+                   uint8_t signature[64])
+{
+    uint8_t secret[KEY_PAIR_SECRET_SIZE];
+    key_pair_secret(pair, secret);
+    ed25519_sign(signature, message, len, secret);
+    secret_zero(secret, sizeof secret);
 }
 
 static void key_pair_check(const uint8_t message[MESSAGE_SIZE], char text[2 * CHECK_SIZE])
@@ -85,7 +116,7 @@ size_t key_pair_encode(const struct key_pair *pair, char text[KEY_PAIR_TEXT_SIZE
     static const char warning[] = "\n# Whoever has this file is this peer. Keep it secret.\nkey ";
     uint8_t message[MESSAGE_SIZE];
     memcpy(message, message_head, MESSAGE_HEAD_SIZE);
-    memcpy(message + MESSAGE_HEAD_SIZE, pair->secret, sizeof pair->secret);
+    key_pair_secret(pair, message + MESSAGE_HEAD_SIZE);
     char id[PEER_ID_TEXT_SIZE], base64[SECRET_BASE64_SIZE(MESSAGE_SIZE)], check[2 * CHECK_SIZE];
     size_t id_len = peer_id_format(&pair->id, id);
     secret_base64_encode(base64, sizeof base64, message, sizeof message);
@@ -173,11 +204,7 @@ static const char *key_pair_accept(struct key_pair *pair, const struct line *key
     if (check->len != sizeof expected) return why_check;
     if (memcmp(check->text, expected, sizeof expected) != 0) return why_check;
     if (memcmp(message, message_head, MESSAGE_HEAD_SIZE) != 0) return why_type;
-    key_pair_from_seed(pair, message + MESSAGE_HEAD_SIZE);
-    if (!secret_equal(pair->secret, message + MESSAGE_HEAD_SIZE, sizeof pair->secret)) {
-        return why_halves;
-    }
-    return NULL;
+    return key_pair_take(pair, message + MESSAGE_HEAD_SIZE) == 0 ? NULL : why_halves;
 }
 
 int key_pair_decode(struct key_pair *pair, const void *bytes, size_t len, const char **why)

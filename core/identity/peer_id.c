@@ -101,12 +101,11 @@ int peer_id_parse(struct peer_id *id, const char *text, size_t len)
     }
 }
 
-int peer_id_public_key(const struct peer_id *id, uint8_t public_key[32])
+const uint8_t *peer_id_key(const struct peer_id *id)
 {
-    if (id->len != PEER_ID_ED25519_SIZE) return WEIR_E_PEER_ID;
-    if (memcmp(id->bytes, ed25519_prefix, sizeof ed25519_prefix) != 0) return WEIR_E_PEER_ID;
-    memcpy(public_key, id->bytes + sizeof ed25519_prefix, 32);
-    return 0;
+    if (id->len != PEER_ID_ED25519_SIZE) return NULL;
+    if (memcmp(id->bytes, ed25519_prefix, sizeof ed25519_prefix) != 0) return NULL;
+    return id->bytes + sizeof ed25519_prefix;
 }
 
 size_t peer_id_format(const struct peer_id *id, char text[PEER_ID_TEXT_SIZE])

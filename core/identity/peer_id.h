@@ -30,9 +30,9 @@ int peer_id_from_bytes(struct peer_id *id, const void *bytes, size_t len);
  *  base32 ("b..."), base36 ("k...") or base58btc ("z..."), lower case. @return 0 or
  *  WEIR_E_PEER_ID (id is empty then) */
 int peer_id_parse(struct peer_id *id, const char *text, size_t len);
-/** The key inside. @return 0, or WEIR_E_PEER_ID when the id holds none (hashed) or one of
- *  another type */
-int peer_id_public_key(const struct peer_id *id, uint8_t public_key[32]);
+/** The 32 bytes of the Ed25519 key inside, valid while the id is; NULL when it holds none (it is
+ *  empty or hashed) or one of another type. */
+const uint8_t *peer_id_key(const struct peer_id *id);
 /** base58btc, the form for people. @return length without the 0. An empty id gives "". */
 size_t peer_id_format(const struct peer_id *id, char text[PEER_ID_TEXT_SIZE]);
 /** CIDv1 in base32, for places that fold case. @return length without the 0. An empty id gives

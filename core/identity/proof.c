@@ -48,9 +48,9 @@ int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], cons
     if (params == NULL && params_len > 0) return WEIR_E_ARGUMENT;
     uint8_t key[KEY_MESSAGE_SIZE], signed_bytes[SIGNED_SIZE], signature[ED25519_SIGNATURE_SIZE];
     memcpy(key, key_head, KEY_HEAD_SIZE);
-    memcpy(key + KEY_HEAD_SIZE, pair->public_key, ED25519_PUBLIC_SIZE);
+    memcpy(key + KEY_HEAD_SIZE, peer_id_key(&pair->id), ED25519_PUBLIC_SIZE);
     proof_signed_bytes(signed_bytes, noise_static);
-    ed25519_sign(signature, signed_bytes, sizeof signed_bytes, pair->secret);
+    key_pair_sign(pair, signed_bytes, sizeof signed_bytes, signature);
 
     struct writer w = writer_of(out, cap);
     proof_write_bytes(&w, FIELD_IDENTITY_KEY, key, sizeof key);

@@ -26,13 +26,6 @@ static struct loop_conn *conn_of(const struct transport_conn *c)
     return (struct loop_conn *)(uintptr_t)c;
 }
 
-static const void *table_key(const void *value, size_t *len)
-{
-    const struct loop_conn *c = value;
-    *len = sizeof c->remote + sizeof c->number;
-    return &c->remote;
-}
-
 static int op_open(const struct transport_env *env, struct transport **out)
 {
     struct loop *t = mem_alloc(env->mem, sizeof *t);
@@ -40,10 +33,8 @@ static int op_open(const struct transport_env *env, struct transport **out)
     if (t == NULL)
         return WEIR_E_MEMORY;
     transport_init(&t->base, &loop_transport, env);
-    map_init(&t->table, env->mem, env->hash_key, table_key);
     for (unsigned i = 0; i < LOOP_LISTS; i++)
         list_init(&t->lists[i]);
-    list_init(&t->answers);
     *out = &t->base;
     return 0;
 }
@@ -61,12 +52,11 @@ static void op_close(struct transport *base)
             loop_conn_destroy(c);
         }
     }
-    while ((answer = list_first(&t->answers, struct loop_answer, link)) != NULL) {
-        list_remove(&answer->link);
+    while ((answer = t->answers) != NULL) {
+        t->answers = answer->next;
         mem_free(mem, answer, sizeof *answer);
     }
-    WEIR_ASSERT(t->table.count == 0);
-    map_free(&t->table);
+    loop_table_free(t);
     mem_free(mem, t, sizeof *t);
 }
 
@@ -119,11 +109,17 @@ static int op_dial(struct transport *base, const struct transport_dial *dial, ui
     *out = NULL;
     if (dial->remote.family != ENDPOINT_MEMORY)
         return WEIR_E_UNREACHABLE;
+    const uint8_t *expected = peer_id_key(&dial->expected);
+    if (dial->expected.len != 0 && expected == NULL)
+        return WEIR_E_IDENTITY; /* nobody in memory has an id without a key */
     uint64_t remote = endpoint_memory_number(&dial->remote);
     struct loop_conn *c = loop_conn_make(loop_of(base), CONN_DIALLER, remote, dial->socket);
     if (c == NULL)
         return WEIR_E_MEMORY;
-    c->peer = dial->expected;
+    if (expected != NULL) {
+        memcpy(c->peer_key, expected, sizeof c->peer_key);
+        c->flags |= LOOP_EXPECTS;
+    }
     c->flags |= LOOP_OPEN;
     loop_conn_place(c);
     metric_inc(base->env->metrics, METRIC_HANDSHAKES_STARTED_DIAL);
@@ -219,20 +215,20 @@ static void op_conn_info(const struct transport_conn *conn, struct conn_info *ou
     memset(out, 0, sizeof *out);
     out->remote = endpoint_memory(c->remote);
     out->rtt_us = out->rtt_min_us = rtt_of(c);
-    out->bytes_sent = c->bytes_sent;
-    out->bytes_received = c->bytes_received;
     out->datagram_bytes = LOOP_DATAGRAM_MAX;
-    out->memory_bytes = sizeof *c + (c->facts != NULL ? sizeof *c->facts : 0);
+    out->memory_bytes = sizeof *c + (loop_table_facts(c) != NULL ? sizeof(struct loop_facts) : 0);
     if (conn->streams != NULL) {
-        out->memory_bytes += sizeof *conn->streams + conn->streams->budget.used;
+        /* Counters of its own would be a tenth of a connection: what streams carry tells enough. */
+        out->bytes_sent = conn->streams->send_used;
+        out->bytes_received = conn->streams->receive_used;
+        out->memory_bytes += conn->streams->budget.used;
     }
 }
 
-static const struct peer_id *op_conn_peer(const struct transport_conn *conn)
+static const uint8_t *op_conn_peer_key(const struct transport_conn *conn)
 {
-    static const struct peer_id nobody;
     const struct loop_conn *c = conn_of(conn);
-    return (c->flags & LOOP_KNOWN) != 0 ? &c->peer : &nobody;
+    return (c->flags & LOOP_KNOWN) != 0 ? c->peer_key : NULL;
 }
 
 static const char *op_conn_network(const struct transport_conn *conn)
@@ -240,7 +236,8 @@ static const char *op_conn_network(const struct transport_conn *conn)
     const struct loop_conn *c = conn_of(conn);
     if ((c->flags & LOOP_KNOWN) == 0)
         return "";
-    return c->facts != NULL ? c->facts->network : conn->transport->env->network;
+    const struct loop_facts *facts = loop_table_facts(c);
+    return facts != NULL ? facts->network : conn->transport->env->network;
 }
 
 const struct transport_ops loop_transport = {
@@ -260,7 +257,7 @@ const struct transport_ops loop_transport = {
     .stream_changed = op_stream_changed,
     .deadline = op_deadline,
     .conn_info = op_conn_info,
-    .conn_peer = op_conn_peer,
+    .conn_peer_key = op_conn_peer_key,
     .conn_network = op_conn_network,
     .next_datagram = loop_send,
 };

@@ -9,12 +9,8 @@
 #include "base/assert.h"
 #include <string.h>
 
-enum {
-    TABLE_KEY_BYTES = 12,
-    TRIM_STREAMS_MAX = 8 /**< with more streams, looking at all of them costs more than it saves */
-};
-_Static_assert(offsetof(struct loop_conn, number) == offsetof(struct loop_conn, remote) + 8,
-               "the table's key is contiguous");
+/* With more streams, looking at all of them costs more than it saves. */
+enum { TRIM_STREAMS_MAX = 8 };
 
 static struct loop *loop_of(const struct loop_conn *c)
 {
@@ -33,13 +29,6 @@ static void move(struct loop_conn *c, enum loop_list list)
     list_push_back(&loop_of(c)->lists[list], &c->link);
 }
 
-static void choose_number(struct loop *t, struct loop_conn *c)
-{
-    do {
-        c->number = ++t->number_last;
-    } while (c->number == 0 || map_get(&t->table, &c->remote, TABLE_KEY_BYTES) != NULL);
-}
-
 struct loop_conn *loop_conn_make(struct loop *t, enum conn_role role, uint64_t remote,
                                  uint32_t socket)
 {
@@ -53,9 +42,7 @@ struct loop_conn *loop_conn_make(struct loop *t, enum conn_role role, uint64_t r
         conn_init(&c->conn, &t->base, role);
         c->remote = remote;
         c->socket = socket;
-        choose_number(t, c);
-        if (map_add(&t->table, c)) {
-            c->flags = LOOP_LISTED;
+        if (loop_table_add(t, c)) {
             move(c, LOOP_RESTING);
             return c;
         }
@@ -68,15 +55,11 @@ struct loop_conn *loop_conn_make(struct loop *t, enum conn_role role, uint64_t r
 void loop_conn_destroy(struct loop_conn *c)
 {
     const struct transport_env *env = env_of(c);
-    if ((c->flags & LOOP_LISTED) != 0) {
-        WEIR_ASSERT(map_remove(&loop_of(c)->table, &c->remote, TABLE_KEY_BYTES) == c);
-    }
+    if ((c->flags & LOOP_LISTED) != 0)
+        loop_table_remove(c);
+    loop_table_drop_facts(c);
     list_remove(&c->link);
     conn_release(&c->conn);
-    if (c->facts != NULL) {
-        budget_refund(env->budget, sizeof *c->facts);
-        mem_free(env->mem, c->facts, sizeof *c->facts);
-    }
     budget_refund(env->budget, sizeof *c);
     mem_free(env->mem, c, sizeof *c);
 }
@@ -87,22 +70,28 @@ void loop_conn_discard(struct loop_conn *c)
     loop_conn_destroy(c);
 }
 
-void loop_conn_place(struct loop_conn *c)
+/* The list that fits what is to be done. */
+static enum loop_list list_for(const struct loop_conn *c)
 {
     const unsigned says = LOOP_OPEN | LOOP_ACCEPT | LOOP_READY | LOOP_END;
     const struct conn_streams *st = c->conn.streams;
-    enum loop_list list = LOOP_RESTING;
-    if ((c->flags & LOOP_LISTED) == 0) {
-        list = LOOP_ENDED;
-    } else if ((c->flags & says) != 0) {
-        list = LOOP_SENDING;
-    } else if (c->conn.state == CONN_CONNECTING || (c->flags & LOOP_WAITS) != 0) {
-        list = LOOP_DIALLING;
-    } else if (c->conn.state == CONN_UP && streams_want_send(&c->conn)) {
-        list = LOOP_SENDING;
-    } else if (c->conn.state == CONN_UP && st != NULL && !list_is_empty(&st->touched)) {
-        list = LOOP_ACTIVE;
-    }
+    if ((c->flags & LOOP_LISTED) == 0)
+        return LOOP_RESTING;
+    if ((c->flags & says) != 0)
+        return LOOP_SENDING;
+    if (c->conn.state == CONN_CONNECTING || (c->flags & LOOP_WAITS) != 0)
+        return LOOP_DIALLING;
+    if (c->conn.state != CONN_UP)
+        return LOOP_RESTING;
+    if (streams_want_send(&c->conn))
+        return LOOP_SENDING;
+    return st != NULL && !list_is_empty(&st->touched) ? LOOP_ACTIVE : LOOP_RESTING;
+}
+
+void loop_conn_place(struct loop_conn *c)
+{
+    const struct conn_streams *st = c->conn.streams;
+    enum loop_list list = list_for(c);
     if (c->list == list)
         return;
     move(c, list);
@@ -115,20 +104,13 @@ void loop_conn_place(struct loop_conn *c)
 static int keep_facts(struct loop_conn *c, const struct message_hello *hello)
 {
     const struct transport_env *env = env_of(c);
+    struct loop_facts said = {.grants = hello->grants};
     struct streams_grants own;
     streams_own_grants(env->limits, &own);
     if (memcmp(&own, &hello->grants, sizeof own) == 0 && strcmp(env->network, hello->network) == 0)
         return 0;
-    if (!budget_charge(env->budget, sizeof *c->facts, NULL))
-        return WEIR_E_MEMORY;
-    c->facts = mem_alloc(env->mem, sizeof *c->facts);
-    if (c->facts == NULL) {
-        budget_refund(env->budget, sizeof *c->facts);
-        return WEIR_E_MEMORY;
-    }
-    c->facts->grants = hello->grants;
-    memcpy(c->facts->network, hello->network, sizeof c->facts->network);
-    return 0;
+    memcpy(said.network, hello->network, sizeof said.network);
+    return loop_table_keep_facts(c, &said) ? 0 : WEIR_E_MEMORY;
 }
 
 int loop_conn_streams(struct loop_conn *c)
@@ -136,8 +118,17 @@ int loop_conn_streams(struct loop_conn *c)
     struct streams_grants own;
     if (c->conn.streams != NULL)
         return 0;
+    const struct loop_facts *facts = loop_table_facts(c);
     streams_own_grants(env_of(c)->limits, &own);
-    return streams_open(&c->conn, &own, c->facts != NULL ? &c->facts->grants : &own);
+    return streams_open(&c->conn, &own, facts != NULL ? &facts->grants : &own);
+}
+
+void loop_conn_know(struct loop_conn *c, const struct peer_id *peer)
+{
+    const uint8_t *key = peer_id_key(peer);
+    WEIR_ASSERT(key != NULL);
+    memcpy(c->peer_key, key, sizeof c->peer_key);
+    c->flags |= LOOP_KNOWN;
 }
 
 int loop_conn_up(struct loop_conn *c, const struct message_hello *hello)
@@ -146,8 +137,7 @@ int loop_conn_up(struct loop_conn *c, const struct message_hello *hello)
     int error = keep_facts(c, hello);
     if (error != 0)
         return error;
-    c->peer = hello->peer;
-    c->flags |= LOOP_KNOWN;
+    loop_conn_know(c, &hello->peer);
     c->conn.state = CONN_UP;
     metric_inc(metrics, METRIC_HANDSHAKES_DONE);
     metric_inc(metrics, METRIC_CONNECTIONS_OPENED);
@@ -205,7 +195,6 @@ void loop_conn_drop(struct loop_conn *c)
         loop_conn_destroy(c);
         return;
     }
-    WEIR_ASSERT(map_remove(&loop_of(c)->table, &c->remote, TABLE_KEY_BYTES) == c);
-    c->flags &= (uint16_t)~LOOP_LISTED;
+    loop_table_remove(c);
     loop_conn_place(c);
 }

@@ -34,6 +34,8 @@ static bool read_hello(struct reader *r, struct message_hello *out)
     const uint8_t *bytes = reader_bytes(r, len);
     if (bytes == NULL || peer_id_from_bytes(&out->peer, bytes, len) != 0)
         return false;
+    if (peer_id_key(&out->peer) == NULL)
+        return false;
     if (!read_network(r, out->network))
         return false;
     g->connection_bytes = reader_varint(r);

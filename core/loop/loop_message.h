@@ -50,7 +50,7 @@ struct message_header {
 };
 /** What each side says of itself. */
 struct message_hello {
-    struct peer_id peer;
+    struct peer_id peer; /**< holds a key */
     char network[MESSAGE_NETWORK_MAX + 1];
     struct streams_grants grants;
 };

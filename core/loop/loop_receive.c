@@ -21,7 +21,11 @@ static void answer(struct loop *t, const struct datagram_in *in, const struct me
                    enum message_type type, uint32_t code)
 {
     const struct mem *mem = t->base.env->mem;
-    if (t->answers_count >= LOOP_ANSWERS_MAX || head->from == 0)
+    struct loop_answer **end = &t->answers;
+    unsigned count = 0;
+    for (; *end != NULL; end = &(*end)->next)
+        count++;
+    if (count >= LOOP_ANSWERS_MAX || head->from == 0)
         return;
     struct loop_answer *a = mem_alloc(mem, sizeof *a);
     if (a == NULL)
@@ -32,8 +36,8 @@ static void answer(struct loop *t, const struct datagram_in *in, const struct me
     a->from = head->to;
     a->type = (uint8_t)type;
     a->code = code;
-    list_push_back(&t->answers, &a->link);
-    t->answers_count++;
+    a->next = NULL;
+    *end = a;
 }
 
 static void fail(struct loop_conn *c, enum fault fault, uint64_t now_us)
@@ -159,9 +163,10 @@ static void on_accept(struct loop_conn *c, const struct message *m, uint64_t now
         loop_conn_place(c);
         return;
     }
-    if (peer_id_equal(peer, own) || (c->peer.len != 0 && !peer_id_equal(peer, &c->peer))) {
-        c->peer = *peer;
-        c->flags |= LOOP_KNOWN;
+    bool is_other = (c->flags & LOOP_EXPECTS) != 0 &&
+                    memcmp(c->peer_key, peer_id_key(peer), sizeof c->peer_key) != 0;
+    if (is_other || peer_id_equal(peer, own)) {
+        loop_conn_know(c, peer);
         loop_conn_fail(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY,
                        reason_sentence(WEIR_REASON_IDENTITY), now_us);
         return;
@@ -250,10 +255,7 @@ static void on_messages(struct loop_conn *c, const struct message_header *head, 
 static struct loop_conn *find(const struct loop *t, uint64_t remote,
                               const struct message_header *head)
 {
-    uint8_t key[12];
-    memcpy(key, &remote, 8);
-    memcpy(key + 8, &head->to, 4);
-    struct loop_conn *c = map_get(&t->table, key, sizeof key);
+    struct loop_conn *c = loop_table_find(t, remote, head->to);
     bool is_other = c != NULL && c->remote_number != 0 && c->remote_number != head->from;
     return is_other ? NULL : c;
 }
@@ -291,7 +293,6 @@ static void on_datagram(struct loop *t, const struct datagram_in *in, const uint
         return;
     }
     metric_inc(metrics, METRIC_PACKETS_RECEIVED);
-    c->bytes_received += len;
     on_messages(c, &head, &r, now_us);
 }
 

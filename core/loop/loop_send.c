@@ -130,7 +130,6 @@ static bool write_conn(struct loop_conn *c, struct writer *w, uint64_t now_us)
             write_credit(c->conn.streams, w);
         write_streams(c->conn.streams, w, now_us);
     }
-    c->bytes_sent += writer_len(w);
     /* To the back, so that one busy connection does not hold up the others. */
     list_remove(&c->link);
     list_push_back(&((struct loop *)(void *)c->conn.transport)->lists[c->list], &c->link);
@@ -148,12 +147,11 @@ static void address(struct datagram_out *out, uint64_t remote, uint32_t socket)
 
 static void write_answer(struct loop *t, struct datagram_out *out, struct writer *w)
 {
-    struct loop_answer *answer = list_first(&t->answers, struct loop_answer, link);
+    struct loop_answer *answer = t->answers;
     address(out, answer->remote, answer->socket);
     loop_message_write_header(w, answer->to, answer->from);
     loop_message_write_end(w, (enum message_type)answer->type, answer->code, NULL, 0);
-    list_remove(&answer->link);
-    t->answers_count--;
+    t->answers = answer->next;
     mem_free(t->base.env->mem, answer, sizeof *answer);
 }
 
@@ -166,7 +164,7 @@ bool loop_send(struct transport *base, struct datagram_out *out, uint64_t now_us
     while (!done) {
         struct writer w = writer_of(out->data, cap);
         struct loop_conn *c = list_first(&t->lists[LOOP_SENDING], struct loop_conn, link);
-        if (!list_is_empty(&t->answers)) {
+        if (t->answers != NULL) {
             write_answer(t, out, &w);
             done = true;
         } else if (c != NULL) {

@@ -42,9 +42,12 @@ struct transport_conn *conns_next(const struct node *node, uint32_t *cursor)
     return NULL;
 }
 
-const struct peer_id *conns_peer(const struct transport_conn *c)
+struct peer_id conns_peer(const struct transport_conn *c)
 {
-    return c->transport->ops->conn_peer(c);
+    const uint8_t *key = c->transport->ops->conn_peer_key(c);
+    struct peer_id peer = {0};
+    if (key != NULL) peer_id_from_public_key(&peer, key);
+    return peer;
 }
 
 int conns_end_error(const struct transport_conn *c)
@@ -73,18 +76,18 @@ void conns_close(struct node *node, struct transport_conn *c, uint32_t reason, c
 /* Why a connection that came up may not stay. */
 static uint32_t refusal_of(struct node *node, const struct transport_conn *c, const char **text)
 {
-    const struct peer_id *peer = conns_peer(c);
+    const struct peer_id peer = conns_peer(c);
     const uint64_t *limits = node->env.limits->value;
     *text = NULL;
-    if (peer_id_equal(peer, &node->key.id)) {
+    if (peer_id_equal(&peer, &node->key.id)) {
         *text = "that is the node itself";
         return WEIR_REASON_REFUSED;
     }
     if (drain_is_on(node)) return WEIR_REASON_DRAINING;
-    if (!peers_may_connect(node, peer, c->role == CONN_DIALLER)) return WEIR_REASON_REFUSED;
+    if (!peers_may_connect(node, &peer, c->role == CONN_DIALLER)) return WEIR_REASON_REFUSED;
     if (!peers_network_may_connect(node, c->transport->ops->conn_network(c)))
         return WEIR_REASON_NETWORK;
-    uint32_t count = registry_count(node, peer);
+    uint32_t count = registry_count(node, &peer);
     if (count >= limits[LIMIT_CONNECTIONS_PER_PEER]) return WEIR_REASON_LIMIT;
     if (count == 0 && node->peers_up >= limits[LIMIT_PEERS]) return WEIR_REASON_FULL;
     return WEIR_REASON_NONE;
@@ -112,8 +115,8 @@ void conns_check_loser(struct node *node, struct transport_conn *c)
 /* c came up while head, of the same peer, is up. @return whether the application shall hear of c */
 static bool merge(struct node *node, struct transport_conn *head, struct transport_conn *c)
 {
-    uint8_t staying =
-        peer_id_compare(&node->key.id, conns_peer(c)) < 0 ? CONN_DIALLER : CONN_LISTENER;
+    const struct peer_id peer = conns_peer(c);
+    uint8_t staying = peer_id_compare(&node->key.id, &peer) < 0 ? CONN_DIALLER : CONN_LISTENER;
     struct transport_conn *loser = c;
     if (head->state != CONN_UP) {
         registry_prefer(node, c);
@@ -147,7 +150,7 @@ static void welcome(struct node *node, struct transport_conn *c, struct transpor
         events_tell_connected(node, c);
         if (c->role == CONN_DIALLER) observed_ask(node, c);
     } else if (was_dial) {
-        events_tell_connected(node, registry_find(node, conns_peer(c)));
+        events_tell_connected(node, registry_primary(node, c));
     }
     peers_apply_hold(node, c);
 }
@@ -162,7 +165,7 @@ static void on_up(struct node *node, struct transport_conn *c)
         refuse(node, c, reason, text);
         return;
     }
-    struct transport_conn *head = registry_find(node, conns_peer(c));
+    struct transport_conn *head = registry_primary(node, c);
     if ((c->node_flags & CONN_ATTEMPT) != 0) {
         dial_on_up(node, c);
     } else {

@@ -11,7 +11,8 @@ struct transport_conn *conns_get(const struct node *node, uint64_t handle, struc
                                  int *error);
 /** Walk connections that have a handle, ended ones included; *cursor starts at 0. */
 struct transport_conn *conns_next(const struct node *node, uint32_t *cursor);
-const struct peer_id *conns_peer(const struct transport_conn *c);
+/** The peer's id; len 0 until it is known. */
+struct peer_id conns_peer(const struct transport_conn *c);
 /** WEIR_E_* of a connection that ended; 0 for an end that this side or a merge wanted. */
 int conns_end_error(const struct transport_conn *c);
 /** When it came up, to about a millisecond; right for connections that are up for less than 50

@@ -291,8 +291,8 @@ void dial_on_up(struct node *node, struct transport_conn *c)
         memcpy(dial->targets[i].said, "was slower", sizeof "was slower");
     }
     dial_report_keep(node, dial, c);
-    if (target->endpoint.family != ENDPOINT_MEMORY)
-        peers_note_success(node, conns_peer(c), &address);
+    const struct peer_id peer = conns_peer(c);
+    if (target->endpoint.family != ENDPOINT_MEMORY) peers_note_success(node, &peer, &address);
     dial_destroy(node, dial);
 }
 

@@ -145,10 +145,10 @@ static void say_identity(const struct dial *dial, struct dial_target *target,
                          const struct transport_conn *c)
 {
     char wanted[PEER_ID_TEXT_SIZE], found[PEER_ID_TEXT_SIZE];
-    const struct peer_id *peer = conns_peer(c);
+    const struct peer_id peer = conns_peer(c);
     (void)peer_id_format(&dial->expected, wanted);
-    (void)peer_id_format(peer, found);
-    if (peer->len == 0 || peer_id_equal(peer, &dial->expected))
+    (void)peer_id_format(&peer, found);
+    if (peer.len == 0 || peer_id_equal(&peer, &dial->expected))
         (void)snprintf(target->said, sizeof target->said, "the peer there is not %s", wanted);
     else
         (void)snprintf(target->said, sizeof target->said, "the peer there is %s, not %s", found,

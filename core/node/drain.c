@@ -9,16 +9,19 @@ struct drain {
     bool is_closing, told;
 };
 
-bool drain_is_on(const struct node *node) { return node->drain != NULL; }
+static struct drain *drain_of(const struct node *node) { return state_extras(node)->drain; }
+
+bool drain_is_on(const struct node *node) { return drain_of(node) != NULL; }
 
 uint64_t drain_deadline(const struct node *node)
 {
-    return node->drain == NULL || node->drain->is_closing ? UINT64_MAX : node->drain->deadline_us;
+    const struct drain *drain = drain_of(node);
+    return drain == NULL || drain->is_closing ? UINT64_MAX : drain->deadline_us;
 }
 
 void drain_settle(struct node *node)
 {
-    struct drain *drain = node->drain;
+    struct drain *drain = drain_of(node);
     if (drain == NULL || drain->is_closing) return;
     if (node->streams_open > 0 && node->now_us < drain->deadline_us) return;
     drain->is_closing = true;
@@ -27,7 +30,7 @@ void drain_settle(struct node *node)
 
 bool node_is_drained(const struct node *node)
 {
-    const struct drain *drain = node->drain;
+    const struct drain *drain = drain_of(node);
     return drain != NULL && drain->is_closing && node->connections == 0 &&
            list_is_empty(&node->ended) && list_is_empty(&node->started) &&
            list_is_empty(&node->streams) && !dial_has_failed(node);
@@ -35,13 +38,13 @@ bool node_is_drained(const struct node *node)
 
 bool drain_has_event(const struct node *node)
 {
-    return node_is_drained(node) && !node->drain->told;
+    return node_is_drained(node) && !drain_of(node)->told;
 }
 
 bool drain_take_event(struct node *node)
 {
     if (!drain_has_event(node)) return false;
-    node->drain->told = true;
+    drain_of(node)->told = true;
     return true;
 }
 
@@ -50,20 +53,25 @@ int64_t drain_on_call(struct node *node, const struct node_call *call)
     int error = 0;
     uint64_t deadline =
         call->number > UINT64_MAX - node->now_us ? UINT64_MAX : node->now_us + call->number;
-    if (node->drain != NULL) {
-        if (deadline < node->drain->deadline_us) node->drain->deadline_us = deadline;
+    struct drain *drain = drain_of(node);
+    if (drain != NULL) {
+        if (deadline < drain->deadline_us) drain->deadline_us = deadline;
         return 0;
     }
-    node->drain = state_alloc(node, sizeof *node->drain, &error);
-    if (node->drain == NULL) return error;
-    node->drain->deadline_us = deadline;
-    node->drain->reason = call->flags;
+    struct node_extras *extras = state_extras_make(node);
+    if (extras == NULL) return WEIR_E_MEMORY;
+    drain = state_alloc(node, sizeof *drain, &error);
+    if (drain == NULL) return error;
+    drain->deadline_us = deadline;
+    drain->reason = call->flags;
+    extras->drain = drain;
     dial_cancel_all(node, WEIR_E_DRAINING, WEIR_REASON_DRAINING);
     return 0;
 }
 
 void drain_free(struct node *node)
 {
-    state_release(node, node->drain, sizeof *node->drain);
-    node->drain = NULL;
+    if (!drain_is_on(node)) return;
+    state_release(node, node->extras->drain, sizeof *node->extras->drain);
+    node->extras->drain = NULL;
 }

@@ -22,12 +22,21 @@ static void set_limit(weir_error *error, const struct limit_record *limit)
 
 static weir_error *fresh(struct node *node, int code)
 {
-    if (node->error == NULL) node->error = mem_alloc(node->env.mem, sizeof *node->error);
-    if (node->error == NULL) return NULL;
-    memset(node->error, 0, sizeof *node->error);
-    node->error->size = (uint32_t)sizeof *node->error;
-    node->error->code = code;
-    return node->error;
+    struct node_extras *extras = state_extras_make(node);
+    if (extras == NULL) return NULL;
+    if (extras->error == NULL) extras->error = mem_alloc(node->env.mem, sizeof *extras->error);
+    if (extras->error == NULL) return NULL;
+    memset(extras->error, 0, sizeof *extras->error);
+    extras->error->size = (uint32_t)sizeof *extras->error;
+    extras->error->code = code;
+    return extras->error;
+}
+
+void errors_free(struct node *node)
+{
+    if (node->extras == NULL) return;
+    mem_free(node->env.mem, node->extras->error, sizeof *node->extras->error);
+    node->extras->error = NULL;
 }
 
 int errors_fail(struct node *node, int code, const struct limit_record *limit,
@@ -56,14 +65,14 @@ void errors_note(struct node *node, int code)
 {
     if (node->error_noted) return;
     node->error_code = code;
-    if (node->error != NULL) (void)fresh(node, code);
+    if (state_extras(node)->error != NULL) (void)fresh(node, code);
 }
 
 weir_error *node_error(struct node *node)
 {
     if (node->closed) return NULL;
-    if (node->error == NULL) return fresh(node, node->error_code);
-    return node->error;
+    weir_error *error = state_extras(node)->error;
+    return error != NULL ? error : fresh(node, node->error_code);
 }
 
 const char *errors_words(int code)

@@ -18,6 +18,8 @@ int errors_fail(struct node *node, int code, const struct limit_record *limit,
     __attribute__((format(printf, 5, 6)));
 /** A call failed; if nobody noted its facts, the number alone is kept. */
 void errors_note(struct node *node, int code);
+/** Forget the facts. */
+void errors_free(struct node *node);
 /** A call begins: nothing is noted yet. */
 void errors_begin(struct node *node);
 /** The name of an error in words, for sentences. */

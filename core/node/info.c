@@ -54,7 +54,8 @@ static void put_conn(weir_connection_info *info, const struct transport_conn *c)
     info->in_flight_bytes = now.in_flight_bytes;
     info->streams_open = c->streams == NULL ? 0 : c->streams->count;
     info->memory_bytes = now.memory_bytes;
-    put_peer(&info->peer, ops->conn_peer(c));
+    const struct peer_id peer = conns_peer(c);
+    put_peer(&info->peer, &peer);
     (void)snprintf(info->transport, sizeof info->transport, "%s", ops->name);
     const char *network = ops->conn_network(c);
     (void)snprintf(info->network, sizeof info->network, "%s", network == NULL ? "" : network);
@@ -183,12 +184,13 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
     if (node->closed) return false;
     while (!cursor->records && (c = conns_next(node, &cursor->place)) != NULL) {
         if ((c->node_flags & CONN_PRIMARY) == 0) continue;
-        put_all(node, conns_peer(c), info);
+        const struct peer_id peer = conns_peer(c);
+        put_all(node, &peer, info);
         return true;
     }
     if (!cursor->records) *cursor = (struct node_peer_cursor){.records = true};
-    while (node->peers != NULL &&
-           (record = map_next(&node->peers->records, &cursor->place)) != NULL) {
+    while (peers_table(node) != NULL &&
+           (record = map_next(&peers_table(node)->records, &cursor->place)) != NULL) {
         if (registry_find(node, &record->id) != NULL) continue;
         put_all(node, &record->id, info);
         return true;

@@ -160,8 +160,9 @@ void node_close(struct node *node)
     drain_free(node);
     handle_table_free(&node->handles);
     budget_end(&node->budget);
-    mem_free(node->env.mem, node->error, sizeof *node->error);
-    node->error = NULL;
+    errors_free(node);
+    mem_free(node->env.mem, node->extras, sizeof *node->extras);
+    node->extras = NULL;
     key_pair_wipe(&node->key);
     shared_close(node);
 }
@@ -273,7 +274,7 @@ const struct node_driver *node_driver_of(const struct node *node) { return node-
 struct metrics *node_metrics(struct node *node) { return node->env.metrics; }
 struct log *node_log(struct node *node) { return node->env.log; }
 uint64_t node_number(const struct node *node) { return node->number; }
-void node_set_number(struct node *node, uint64_t number) { node->number = number; }
+void node_set_number(struct node *node, uint32_t number) { node->number = number; }
 uint64_t node_memory_used(const struct node *node) { return node->budget.used; }
 const struct limits *node_limits(const struct node *node) { return node->env.limits; }
 const struct peer_id *node_peer(const struct node *node) { return &node->key.id; }

@@ -110,7 +110,7 @@ struct metrics *node_metrics(struct node *node);
 struct log *node_log(struct node *node);
 weir_error *node_error(struct node *node);     /**< the last error with its facts (detail "": it had none); NULL without memory */
 uint64_t node_number(const struct node *node); /**< in a world: which node; else 0 */
-void node_set_number(struct node *node, uint64_t number);
+void node_set_number(struct node *node, uint32_t number);
 bool node_is_drained(const struct node *node); /**< a drain was asked for and nothing is left to do */
 /** Bytes that the node and all it owns take from its allocator's point of view is the allocator's matter; this is what
  *  is charged to its budget. */

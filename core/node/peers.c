@@ -23,18 +23,22 @@ static const void *record_key(const void *value, size_t *len)
 
 static struct peers *open_table(struct node *node, int *error)
 {
-    if (node->peers != NULL) return node->peers;
+    if (peers_table(node) != NULL) return peers_table(node);
+    struct node_extras *extras = state_extras_make(node);
+    *error = WEIR_E_MEMORY;
+    if (extras == NULL) return NULL;
     struct peers *peers = state_alloc(node, sizeof *peers, error);
     if (peers == NULL) return NULL;
     map_init(&peers->records, node->env.mem, node->hash_key, record_key);
     list_init(&peers->networks);
-    node->peers = peers;
+    extras->peers = peers;
     return peers;
 }
 
 struct peer_record *peers_record(const struct node *node, const struct peer_id *peer)
 {
-    return node->peers == NULL ? NULL : map_get(&node->peers->records, peer->bytes, peer->len);
+    const struct peers *peers = peers_table(node);
+    return peers == NULL ? NULL : map_get(&peers->records, peer->bytes, peer->len);
 }
 
 static struct peer_record *record_make(struct node *node, const struct peer_id *peer, int *error)
@@ -68,13 +72,14 @@ static struct peer_record *record_make(struct node *node, const struct peer_id *
 static void record_sweep(struct node *node, struct peer_record *record)
 {
     if (record->holds > 0 || record->access != WEIR_ACCESS_DEFAULT) return;
-    WEIR_ASSERT(map_remove(&node->peers->records, record->id.bytes, record->id.len) == record);
+    struct map *records = &peers_table(node)->records;
+    WEIR_ASSERT(map_remove(records, record->id.bytes, record->id.len) == record);
     state_release(node, record, sizeof *record);
 }
 
 void peers_free(struct node *node)
 {
-    struct peers *peers = node->peers;
+    struct peers *peers = peers_table(node);
     struct peer_record *record;
     uint32_t cursor = 0;
     if (peers == NULL) return;
@@ -89,7 +94,7 @@ void peers_free(struct node *node)
     if (peers->book != NULL) book_free(peers->book);
     state_release(node, peers->book, sizeof *peers->book);
     state_release(node, peers, sizeof *peers);
-    node->peers = NULL;
+    node->extras->peers = NULL;
 }
 
 bool peers_is_refused(const struct node *node, const struct peer_id *peer)
@@ -108,9 +113,9 @@ bool peers_may_connect(const struct node *node, const struct peer_id *peer, bool
 
 static struct network_rule *network_find(const struct node *node, const char *name, size_t len)
 {
-    if (node->peers == NULL) return NULL;
-    for (struct list *link = node->peers->networks.next; link != &node->peers->networks;
-         link = link->next) {
+    struct peers *peers = peers_table(node);
+    if (peers == NULL) return NULL;
+    for (struct list *link = peers->networks.next; link != &peers->networks; link = link->next) {
         struct network_rule *rule = list_entry(link, struct network_rule, link);
         if (rule->len == len && memcmp(rule->name, name, len) == 0) return rule;
     }
@@ -126,7 +131,8 @@ bool peers_network_may_connect(const struct node *node, const char *network)
 
 void peers_apply_hold(struct node *node, struct transport_conn *c)
 {
-    const struct peer_record *record = peers_record(node, conns_peer(c));
+    const struct peer_id peer = conns_peer(c);
+    const struct peer_record *record = peers_record(node, &peer);
     if (record == NULL || c->state != CONN_UP) return;
     bool held = record->holds > 0 && (c->node_flags & CONN_LOSER) == 0;
     c->transport->ops->conn_hold(c, held, node->now_us);
@@ -205,7 +211,7 @@ static int64_t on_network(struct node *node, const char *name, size_t len, uint3
     if (rule != NULL && access == WEIR_ACCESS_DEFAULT) {
         list_remove(&rule->link);
         state_release(node, rule, sizeof *rule);
-        node->peers->network_count--;
+        peers_table(node)->network_count--;
     } else if (rule != NULL) {
         rule->access = (uint8_t)access;
     } else if (access != WEIR_ACCESS_DEFAULT) {
@@ -222,7 +228,7 @@ static int64_t on_network(struct node *node, const char *name, size_t len, uint3
 
 struct book *peers_book(const struct node *node)
 {
-    return node->peers == NULL ? NULL : node->peers->book;
+    return peers_table(node) == NULL ? NULL : peers_table(node)->book;
 }
 
 static struct book *open_book(struct node *node, int *error)

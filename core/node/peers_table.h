@@ -21,5 +21,10 @@ struct peers {
     struct list networks;
     uint32_t network_count;
 };
+/** NULL while there is none. */
+static inline struct peers *peers_table(const struct node *node)
+{
+    return state_extras(node)->peers;
+}
 struct peer_record *peers_record(const struct node *node, const struct peer_id *peer);
 #endif

@@ -5,13 +5,21 @@
 #include "node/stream_head.h"
 #include <string.h>
 
-enum { URGENCY_DEFAULT = 3, NUMBERS_FIRST = 4 };
+enum { URGENCY_DEFAULT = 3, SCAN_MAX = 8 };
 
+/** Most nodes have one or two: until SCAN_MAX they are looked through. */
 struct protocols {
-    struct map by_name;
-    struct protocol **numbers; /**< [number - 1]; NULL: free */
+    struct map *by_name; /**< NULL while there are few */
     uint32_t capacity, served;
+    struct protocol *numbers[]; /**< [number - 1]; NULL: free */
 };
+
+static size_t table_bytes(uint32_t capacity)
+{
+    return sizeof(struct protocols) + capacity * sizeof(struct protocol *);
+}
+
+static size_t bytes_of(size_t name_len) { return offsetof(struct protocol, name) + name_len; }
 
 static const void *name_key(const void *value, size_t *len)
 {
@@ -22,7 +30,14 @@ static const void *name_key(const void *value, size_t *len)
 
 static struct protocol *find(const struct node *node, const char *name, size_t len)
 {
-    return node->protocols == NULL ? NULL : map_get(&node->protocols->by_name, name, len);
+    const struct protocols *t = node->protocols;
+    if (t == NULL) return NULL;
+    if (t->by_name != NULL) return map_get(t->by_name, name, len);
+    for (uint32_t i = 0; i < t->capacity; i++) {
+        struct protocol *p = t->numbers[i];
+        if (p != NULL && p->len == len && memcmp(p->name, name, len) == 0) return p;
+    }
+    return NULL;
 }
 
 struct protocol *protocols_served(const struct node *node, const char *name, size_t len)
@@ -31,33 +46,62 @@ struct protocol *protocols_served(const struct node *node, const char *name, siz
     return p != NULL && p->served ? p : NULL;
 }
 
-static int table_open(struct node *node)
+/* Room for a larger number. */
+static int table_grow(struct node *node)
 {
+    struct protocols *old = node->protocols;
+    uint32_t capacity = old == NULL ? 1 : old->capacity * 2;
     int error = 0;
-    if (node->protocols != NULL) return 0;
-    node->protocols = state_alloc(node, sizeof *node->protocols, &error);
-    if (node->protocols != NULL)
-        map_init(&node->protocols->by_name, node->env.mem, node->hash_key, name_key);
-    return error;
+    struct protocols *t = state_alloc(node, table_bytes(capacity), &error);
+    if (t == NULL) return error;
+    if (old != NULL) {
+        memcpy(t, old, table_bytes(old->capacity));
+        state_release(node, old, table_bytes(old->capacity));
+    }
+    t->capacity = capacity;
+    node->protocols = t;
+    return 0;
 }
 
-/* A free number. @return 0 without memory */
-static uint32_t number_take(struct node *node, struct protocol *p, int *error)
+static void map_close(struct node *node, struct map *map)
+{
+    if (map == NULL) return;
+    map_free(map);
+    state_release(node, map, sizeof *map);
+}
+
+/* Too many to look through: build the map of those that are in. */
+static int map_open(struct node *node)
+{
+    struct protocols *t = node->protocols;
+    int error = 0;
+    struct map *map = state_alloc(node, sizeof *map, &error);
+    if (map == NULL) return error;
+    map_init(map, node->env.mem, node->hash_key, name_key);
+    for (uint32_t i = 0; i < t->capacity; i++) {
+        if (t->numbers[i] == NULL || map_add(map, t->numbers[i])) continue;
+        map_close(node, map);
+        return WEIR_E_MEMORY;
+    }
+    t->by_name = map;
+    return 0;
+}
+
+/* Give it a number and put it where it is found. */
+static int table_add(struct node *node, struct protocol *p)
 {
     struct protocols *t = node->protocols;
     uint32_t i = 0;
-    while (i < t->capacity && t->numbers[i] != NULL) i++;
-    if (i == t->capacity) {
-        uint32_t capacity = t->capacity == 0 ? NUMBERS_FIRST : t->capacity * 2;
-        struct protocol **numbers = state_alloc(node, capacity * sizeof *numbers, error);
-        if (numbers == NULL) return 0;
-        if (i > 0) memcpy(numbers, t->numbers, i * sizeof *numbers);
-        state_release(node, t->numbers, t->capacity * sizeof *numbers);
-        t->numbers = numbers;
-        t->capacity = capacity;
-    }
+    int error = 0;
+    while (t != NULL && i < t->capacity && t->numbers[i] != NULL) i++;
+    if (t == NULL || i == t->capacity) error = table_grow(node);
+    t = node->protocols;
+    if (error == 0 && i >= SCAN_MAX && t->by_name == NULL) error = map_open(node);
+    if (error == 0 && t->by_name != NULL && !map_add(t->by_name, p)) error = WEIR_E_MEMORY;
+    if (error != 0) return error;
     t->numbers[i] = p;
-    return i + 1;
+    p->number = i + 1;
+    return 0;
 }
 
 struct protocol *protocols_intern(struct node *node, const char *name, size_t len, int *error)
@@ -65,20 +109,14 @@ struct protocol *protocols_intern(struct node *node, const char *name, size_t le
     struct protocol *p = find(node, name, len);
     if (p != NULL) return p;
     WEIR_ASSERT(len <= STREAM_HEAD_NAME_MAX);
-    *error = table_open(node);
-    if (*error != 0) return NULL;
-    p = state_alloc(node, sizeof *p + len, error);
+    p = state_alloc(node, bytes_of(len), error);
     if (p == NULL) return NULL;
     p->len = (uint8_t)len;
     p->urgency = URGENCY_DEFAULT;
     memcpy(p->name, name, len);
-    p->number = number_take(node, p, error);
-    if (p->number != 0) {
-        if (map_add(&node->protocols->by_name, p)) return p;
-        node->protocols->numbers[p->number - 1] = NULL;
-        *error = WEIR_E_MEMORY;
-    }
-    state_release(node, p, sizeof *p + len);
+    *error = table_add(node, p);
+    if (*error == 0) return p;
+    state_release(node, p, bytes_of(p->len));
     return NULL;
 }
 
@@ -91,9 +129,10 @@ uint32_t protocols_hold(struct protocol *p)
 void protocols_sweep(struct node *node, struct protocol *p)
 {
     if (p->served || p->refs > 0) return;
-    WEIR_ASSERT(map_remove(&node->protocols->by_name, p->name, p->len) == p);
-    node->protocols->numbers[p->number - 1] = NULL;
-    state_release(node, p, sizeof *p + p->len);
+    struct protocols *t = node->protocols;
+    if (t->by_name != NULL) WEIR_ASSERT(map_remove(t->by_name, p->name, p->len) == p);
+    t->numbers[p->number - 1] = NULL;
+    state_release(node, p, bytes_of(p->len));
 }
 
 void protocols_release(struct node *node, uint32_t number)
@@ -115,12 +154,10 @@ void protocols_free(struct node *node)
     struct protocols *t = node->protocols;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->capacity; i++) {
-        if (t->numbers[i] != NULL)
-            state_release(node, t->numbers[i], sizeof *t->numbers[i] + t->numbers[i]->len);
+        if (t->numbers[i] != NULL) state_release(node, t->numbers[i], bytes_of(t->numbers[i]->len));
     }
-    state_release(node, t->numbers, t->capacity * sizeof *t->numbers);
-    map_free(&t->by_name);
-    state_release(node, t, sizeof *t);
+    map_close(node, t->by_name);
+    state_release(node, t, table_bytes(t->capacity));
     node->protocols = NULL;
 }
 

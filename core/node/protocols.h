@@ -11,7 +11,7 @@ struct protocol {
     uint8_t urgency;
     bool served;
     uint8_t len;
-    char name[];
+    char name[]; /**< len bytes, no 0 */
 };
 
 /** @return the protocol if it is served, else NULL */

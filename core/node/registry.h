@@ -11,6 +11,8 @@ enum { REGISTRY_SCAN_MAX = 8, REGISTRY_SCAN_HANDLES = 64 };
 
 /** The primary connection of a peer, or NULL. */
 struct transport_conn *registry_find(const struct node *node, const struct peer_id *peer);
+/** The same for the peer of a connection that is or was up. */
+struct transport_conn *registry_primary(const struct node *node, const struct transport_conn *c);
 /** The connection after c of the same peer, primary first; NULL at the end. */
 struct transport_conn *registry_next(const struct transport_conn *c);
 uint32_t registry_count(const struct node *node, const struct peer_id *peer);

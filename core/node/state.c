@@ -29,6 +29,19 @@ void state_release(struct node *node, void *block, size_t size)
     budget_refund(&node->budget, size);
 }
 
+const struct node_extras *state_extras(const struct node *node)
+{
+    static const struct node_extras none;
+    return node->extras != NULL ? node->extras : &none;
+}
+
+/* Not charged: the facts of an error must be told when the budget is used up. */
+struct node_extras *state_extras_make(struct node *node)
+{
+    if (node->extras == NULL) node->extras = mem_alloc(node->env.mem, sizeof *node->extras);
+    return node->extras;
+}
+
 struct transport *state_transport(const struct node *node, uint8_t family)
 {
     unsigned bit = family == ENDPOINT_MEMORY ? 2u : family == ENDPOINT_NONE ? 0u : 1u;

@@ -57,6 +57,14 @@ struct listeners;
 struct peers;
 struct protocols;
 
+/** What few nodes have. Made when the first of it is needed, and kept. */
+struct node_extras {
+    weir_error *error;   /**< the facts of the last error */
+    struct map *by_peer; /**< primary connections; NULL while there are few */
+    struct peers *peers;
+    struct drain *drain;
+};
+
 struct node {
     struct transport_env env;
     struct entropy entropy;
@@ -66,7 +74,7 @@ struct node {
     uint8_t hash_key[16];
     const struct node_driver *driver;
     void *driver_context;
-    uint64_t now_us, number;
+    uint64_t now_us;
 
     /* The queues of events: events.c. */
     struct list started; /**< connections, by ready_link: up, moved, openable, observed */
@@ -76,19 +84,23 @@ struct node {
     uint32_t queue_pushed, queue_popped;  /**< of streams: counts that wrap */
 
     uint32_t connections, peers_up, streams_open;
-    int32_t error_code;  /**< of the last failed call */
-    weir_error *error;   /**< its facts, if it had any */
-    struct map *by_peer; /**< primary connections; NULL while there are few */
+    uint32_t number;    /**< in a world: which node; else 0 */
+    int32_t error_code; /**< of the last failed call */
+    uint8_t transport_count, transport_next;
+    bool closed : 1, error_noted : 1, refuse_unknown : 1, observed_off : 1;
+    bool own_metrics : 1, own_log : 1, own_limits : 1;
+
     struct listeners *listeners;
     struct protocols *protocols;
     struct dialer *dialer;
-    struct peers *peers;
-    struct drain *drain;
-    bool closed, error_noted, refuse_unknown, observed_off, own_metrics, own_log, own_limits;
-    uint8_t transport_count, transport_next;
+    struct node_extras *extras; /**< by state_extras */
     struct transport *transports[];
 };
 
+/** The extras to read: never NULL, all NULL inside while nothing of it was needed. */
+const struct node_extras *state_extras(const struct node *node);
+/** The extras to change; NULL without memory. */
+struct node_extras *state_extras_make(struct node *node);
 /** Whether the object of a connection's handle is a dial. */
 static inline bool state_is_dial(const void *object) { return ((uintptr_t)object & 1) != 0; }
 /** Zeroed memory, charged to the node's budget. @return NULL with *error WEIR_E_BUDGET (facts

@@ -11,13 +11,13 @@
 static int fail_no_stream(struct node *node, const struct transport_conn *c, bool one_way,
                           int error)
 {
-    const struct peer_id *peer = conns_peer(c);
+    const struct peer_id peer = conns_peer(c);
     const struct conn_streams *st = c->streams;
     unsigned type = one_way ? 1 : 0;
     if (error == WEIR_E_BUDGET && st != NULL &&
         budget_room(&st->budget) > sizeof(struct stream) + STREAM_HEAD_MAX)
         return errors_fail(
-            node, error, NULL, peer,
+            node, error, NULL, &peer,
             "the peer's credit does not hold a protocol's name now: wait until it reads");
     if (error != WEIR_E_LIMIT || st == NULL) return error;
     const struct limit_record limit = {.scope = LIMIT_SCOPE_CONNECTION,
@@ -26,7 +26,7 @@ static int fail_no_stream(struct node *node, const struct transport_conn *c, boo
                                        .used = st->next_local[type],
                                        .max = st->open_max[type]};
     return errors_fail(
-        node, error, &limit, peer,
+        node, error, &limit, &peer,
         "the peer allows no more streams or bytes now: wait for WEIR_EVENT_OPENABLE");
 }
 

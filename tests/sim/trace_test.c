@@ -11,8 +11,8 @@
 
 enum { NODES = 6, DIALS = 8, ACTIONS = 120 };
 
-#define FROZEN_PACKET UINT64_C(0xf214015ad2438bdd)
-#define FROZEN_MESSAGE UINT64_C(0xbad9a3b3e926399f)
+#define FROZEN_PACKET UINT64_C(0xe1d9053f121e4d87)
+#define FROZEN_MESSAGE UINT64_C(0x4bc595c2a4dbd6a5)
 
 struct busy {
     struct sim sim;

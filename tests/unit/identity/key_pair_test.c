@@ -49,13 +49,35 @@ static void test_a_pair_signs_and_carries_its_id(void **state)
 {
     (void)state;
     struct key_pair pair;
-    struct peer_id id;
-    uint8_t signature[64];
+    uint8_t seed[32], secret[64], public_key[32], signature[64], expected[64];
+    hex(SEED, seed, 32);
+    ed25519_pair_from(secret, public_key, seed);
+    ed25519_sign(expected, "x", 1, secret);
     golden_pair(&pair);
-    ed25519_sign(signature, "x", 1, pair.secret);
-    assert_true(ed25519_verify(signature, "x", 1, pair.public_key));
-    peer_id_from_public_key(&id, pair.public_key);
-    assert_true(peer_id_equal(&id, &pair.id));
+    assert_memory_equal(peer_id_key(&pair.id), public_key, 32);
+    key_pair_sign(&pair, "x", 1, signature);
+    assert_memory_equal(signature, expected, 64);
+    assert_true(ed25519_verify(signature, "x", 1, public_key));
+}
+
+static void test_the_secret_form_comes_back_only_if_its_halves_belong_together(void **state)
+{
+    (void)state;
+    struct key_pair pair, back;
+    static const struct key_pair zero;
+    uint8_t secret[KEY_PAIR_SECRET_SIZE];
+    golden_pair(&pair);
+    key_pair_secret(&pair, secret);
+    assert_memory_equal(secret, pair.seed, 32);
+    assert_memory_equal(secret + 32, peer_id_key(&pair.id), 32);
+    assert_int_equal(key_pair_take(&back, secret), 0);
+    assert_memory_equal(&back, &pair, sizeof pair);
+    for (unsigned i = 0; i < sizeof secret; i++) {
+        secret[i] ^= 1;
+        assert_int_equal(key_pair_take(&back, secret), WEIR_E_KEY);
+        assert_memory_equal(&back, &zero, sizeof back);
+        secret[i] ^= 1;
+    }
 }
 
 static void fill_with(void *context, void *out, size_t len)
@@ -210,6 +232,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_specifications_key_gives_the_golden_file),
         cmocka_unit_test(test_a_pair_signs_and_carries_its_id),
+        cmocka_unit_test(
+            test_the_secret_form_comes_back_only_if_its_halves_belong_together),
         cmocka_unit_test(test_generate_takes_its_seed_from_the_entropy),
         cmocka_unit_test(test_files_that_people_touched_are_read),
         cmocka_unit_test(test_broken_files_are_refused_with_their_reason),

@@ -42,7 +42,7 @@ static void add_hex(struct built *b, const char *text)
 static void add_key(struct built *b, const struct key_pair *pair)
 {
     add_hex(b, "0a2408011220");
-    add(b, pair->public_key, 32);
+    add(b, peer_id_key(&pair->id), 32);
 }
 
 static void add_signature(struct built *b, const struct key_pair *pair)
@@ -50,7 +50,7 @@ static void add_signature(struct built *b, const struct key_pair *pair)
     uint8_t message[56], signature[64];
     memcpy(message, "noise-libp2p-static-key:", 24);
     memcpy(message + 24, noise_static, 32);
-    ed25519_sign(signature, message, sizeof message, pair->secret);
+    key_pair_sign(pair, message, sizeof message, signature);
     add_hex(b, "1240");
     add(b, signature, 64);
 }
@@ -273,7 +273,7 @@ static void test_other_keys_and_lengths_are_refused(void **state)
         size_t params_len;
         add_signature(&b, &pair);
         add_hex(&b, heads[i]);
-        add(&b, pair.public_key, 32);
+        add(&b, peer_id_key(&pair.id), 32);
         assert_int_equal(check(&b, &id, &params, &params_len), WEIR_E_HANDSHAKE);
         assert_null(params);
         /* The same with a byte more, which "0a25" takes into the key. */

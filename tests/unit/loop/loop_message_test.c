@@ -124,6 +124,10 @@ static void test_values_out_of_range_are_malformed(void **state)
     bytes[2 + PEER_ID_ED25519_SIZE + 1] = '\n'; /* in the network's name */
     struct reader r = reader_of(bytes, len);
     assert_false(loop_message_read(&r, &m));
+    /* An id that hashes its key: nobody can have it here. */
+    uint8_t hashed[64] = {MESSAGE_OPEN, 34, 0x12, 0x20};
+    r = reader_of(hashed, sizeof hashed);
+    assert_false(loop_message_read(&r, &m));
     uint8_t end[200] = {MESSAGE_CLOSE, 0, 0, 0, 0, MESSAGE_TEXT_MAX + 1};
     r = reader_of(end, sizeof end);
     assert_false(loop_message_read(&r, &m));

@@ -233,9 +233,9 @@ static inline void fake_conn_info(const struct transport_conn *c, struct conn_in
     out->rtt_us = 1000;
 }
 
-static inline const struct peer_id *fake_conn_peer(const struct transport_conn *c)
+static inline const uint8_t *fake_conn_peer_key(const struct transport_conn *c)
 {
-    return &fake_of(c)->peer;
+    return peer_id_key(&fake_of(c)->peer);
 }
 
 static inline const char *fake_conn_network(const struct transport_conn *c)
@@ -269,7 +269,7 @@ static const struct transport_ops fake_ops = {.name = "fake",
                                               .stream_changed = fake_stream_changed,
                                               .deadline = fake_deadline,
                                               .conn_info = fake_conn_info,
-                                              .conn_peer = fake_conn_peer,
+                                              .conn_peer_key = fake_conn_peer_key,
                                               .conn_network = fake_conn_network,
                                               .next_datagram = fake_next_datagram};
 

@@ -5,7 +5,7 @@
 #include "unit/node/fake.h"
 #include "node/state.h"
 
-enum { ALLOCATIONS_MAX = 2000, IDLE_CONNECTIONS = 5, NODE_PART_BYTES = 832 };
+enum { ALLOCATIONS_MAX = 2000, IDLE_CONNECTIONS = 5, NODE_PART_BYTES = 544 };
 
 static void read_all(struct fake_net *net, struct node *node, const weir_event *events,
                      uint32_t count)

@@ -238,6 +238,53 @@ static void test_a_one_way_stream_has_no_way_back(void **state)
     assert_int_equal(p->events[0].amount, 0);
 }
 
+enum { NAMES = 20 };
+
+static int64_t on_name(struct pair *p, uint32_t kind, unsigned i)
+{
+    char name[] = "name/a";
+    name[5] = (char)('a' + i);
+    return call_text(&p->net, p->b, kind, 0, name, NULL);
+}
+
+static void test_many_names_are_found_as_few_are(void **state)
+{
+    struct pair *p = *state;
+    for (unsigned i = 0; i < NAMES; i++) {
+        assert_int_equal(on_name(p, NODE_CALL_UNSERVE, i), WEIR_E_NOT_FOUND);
+        assert_int_equal(on_name(p, NODE_CALL_SERVE, i), 0);
+        for (unsigned k = 0; k <= i; k++)
+            assert_int_equal(on_name(p, NODE_CALL_SERVE, k), WEIR_E_EXISTS);
+    }
+    for (unsigned i = 0; i < NAMES; i += 2) assert_int_equal(on_name(p, NODE_CALL_UNSERVE, i), 0);
+    for (unsigned i = 0; i < NAMES; i++)
+        assert_int_equal(on_name(p, NODE_CALL_SERVE, i), i % 2 == 0 ? 0 : WEIR_E_EXISTS);
+    assert_int_equal(call_text(&p->net, p->b, NODE_CALL_SERVE, 0, "echo", NULL), WEIR_E_EXISTS);
+}
+
+static void test_serving_without_memory_changes_nothing(void **state)
+{
+    struct pair *p = *state;
+    unsigned failures = 0;
+    for (uint64_t n = 1;; n++) {
+        bool failed;
+        p->net.counter.fail_at = n;
+        for (unsigned i = 0; i < NAMES && p->net.counter.fail_at != 0; i++) {
+            int64_t result = on_name(p, NODE_CALL_SERVE, i);
+            failed = p->net.counter.fail_at == 0;
+            assert_int_equal(result, failed ? WEIR_E_MEMORY : 0);
+        }
+        failed = p->net.counter.fail_at == 0;
+        p->net.counter.fail_at = 0;
+        if (!failed) break;
+        failures++;
+        for (unsigned i = 0; i < NAMES; i++) (void)on_name(p, NODE_CALL_UNSERVE, i);
+    }
+    assert_true(failures >= NAMES);
+    for (unsigned i = 0; i < NAMES; i++)
+        assert_int_equal(on_name(p, NODE_CALL_SERVE, i), WEIR_E_EXISTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -255,6 +302,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_a_stream_keeps_its_name_when_the_protocol_is_no_longer_served, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_one_way_stream_has_no_way_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_names_are_found_as_few_are, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_serving_without_memory_changes_nothing, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -218,7 +218,7 @@ uint64_t node_number(const struct node *n)
     return n->number;
 }
 
-void node_set_number(struct node *n, uint64_t number)
+void node_set_number(struct node *n, uint32_t number)
 {
     n->number = number;
 }
