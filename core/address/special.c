@@ -18,13 +18,17 @@ enum {
     }
 /* The first four of eight groups. */
 #define ROW6(g0, g1, g2, g3, bits, class, flags, name, rfc)                                        \
-    {ENDPOINT_IP6, bits, ADDRESS_CLASS_##class, flags,                                             \
-     {GROUP(g0), GROUP(g1), GROUP(g2), GROUP(g3)}, name, rfc}
+    {                                                                                              \
+        ENDPOINT_IP6, bits, ADDRESS_CLASS_##class, flags,                                          \
+            {GROUP(g0), GROUP(g1), GROUP(g2), GROUP(g3)}, name, rfc                                \
+    }
 /* One address, of which only the first two groups and the last are not zero. */
 #define ROW128(g0, g1, g7, class, flags, name, rfc)                                                \
-    {ENDPOINT_IP6, 128, ADDRESS_CLASS_##class, flags,                                              \
-     {GROUP(g0), GROUP(g1), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, GROUP(g7)}, name, rfc}
-#define GROUP(group) (uint8_t)((group) >> 8), (uint8_t)((group) & 0xff)
+    {                                                                                              \
+        ENDPOINT_IP6, 128, ADDRESS_CLASS_##class, flags,                                           \
+            {GROUP(g0), GROUP(g1), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, GROUP(g7)}, name, rfc             \
+    }
+#define GROUP(group) (uint8_t)((group) >> 8), (uint8_t)((group)&0xff)
 
 /* iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry; the class is
  * ours. */
@@ -62,8 +66,13 @@ static const struct special_row rows[] = {
 
     ROW6(0, 0, 0, 0, 128, UNSPECIFIED, S | P, "Unspecified Address", "RFC 4291"),
     ROW128(0, 0, 1, LOOPBACK, P, "Loopback Address", "RFC 4291"),
-    {ENDPOINT_IP6, 96, ADDRESS_CLASS_TRANSLATED, P, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
-     "IPv4-mapped Address", "RFC 4291"},
+    {ENDPOINT_IP6,
+     96,
+     ADDRESS_CLASS_TRANSLATED,
+     P,
+     {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff},
+     "IPv4-mapped Address",
+     "RFC 4291"},
     ROW6(0x64, 0xff9b, 0, 0, 96, TRANSLATED, PUBLIC, "IPv4-IPv6 Translat.", "RFC 6052"),
     ROW6(0x64, 0xff9b, 1, 0, 48, TRANSLATED, LOCAL, "IPv4-IPv6 Translat.", "RFC 8215"),
     ROW6(0x100, 0, 0, 0, 64, RESERVED, LOCAL, "Discard-Only Address Block", "RFC 6666"),

@@ -5,21 +5,17 @@
 int enter_node(const weir_node *handle, struct node **out)
 {
     *out = (struct node *)(uintptr_t)handle;
-    if (handle == NULL)
-        return WEIR_E_NULL;
+    if (handle == NULL) return WEIR_E_NULL;
     return node_is_closed(*out) ? WEIR_E_CLOSED : 0;
 }
 
 int enter_fail(struct node *node, int code, const char *sentence)
 {
     weir_error *facts = node_error(node);
-    if (facts == NULL)
-        return code; /* no memory for more than the number */
-    if (sentence == NULL)
-        sentence = weir_strerror(code);
+    if (facts == NULL) return code; /* no memory for more than the number */
+    if (sentence == NULL) sentence = weir_strerror(code);
     size_t len = strlen(sentence);
-    if (len > sizeof facts->detail - 1)
-        len = sizeof facts->detail - 1;
+    if (len > sizeof facts->detail - 1) len = sizeof facts->detail - 1;
     memset(facts, 0, sizeof *facts);
     facts->size = sizeof *facts;
     facts->code = code;
@@ -36,18 +32,15 @@ int64_t enter_call(struct node *node, const struct node_call *call)
 
 int enter_reason(struct node *node, uint32_t reason)
 {
-    if (reason <= ENTER_REASON_MAX)
-        return 0;
+    if (reason <= ENTER_REASON_MAX) return 0;
     return enter_fail(node, WEIR_E_ARGUMENT,
                       "reasons of the application are below 0x10000000; the rest is weir's");
 }
 
 int enter_peer(const weir_peer_id *given, struct peer_id *id)
 {
-    if (given == NULL)
-        return WEIR_E_NULL;
-    if (given->len > sizeof given->bytes)
-        return WEIR_E_PEER_ID;
+    if (given == NULL) return WEIR_E_NULL;
+    if (given->len > sizeof given->bytes) return WEIR_E_PEER_ID;
     return peer_id_from_bytes(id, given->bytes, given->len);
 }
 
@@ -72,10 +65,8 @@ int32_t enter_text(weir_node *handle, uint32_t kind, const char *text, uint32_t 
     struct node *node;
     struct node_call call = {.kind = kind, .flags = flags, .data = text};
     int error = enter_node(handle, &node);
-    if (error != 0)
-        return error;
-    if (text == NULL)
-        return enter_fail(node, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (text == NULL) return enter_fail(node, WEIR_E_NULL, NULL);
     call.len = strlen(text);
     return (int32_t)enter_call(node, &call);
 }
@@ -83,8 +74,7 @@ int32_t enter_text(weir_node *handle, uint32_t kind, const char *text, uint32_t 
 int32_t enter_text_out(const char *text, size_t len, char *out, uint32_t cap)
 {
     if (len >= cap) {
-        if (cap > 0)
-            out[0] = '\0';
+        if (cap > 0) out[0] = '\0';
         return WEIR_E_SPACE;
     }
     memcpy(out, text, len);

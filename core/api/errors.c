@@ -64,8 +64,7 @@ static const struct error_row rows[] = {
 static const struct error_row *find(int32_t code)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].code == code)
-            return &rows[i];
+        if (rows[i].code == code) return &rows[i];
     }
     return NULL;
 }

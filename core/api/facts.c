@@ -9,17 +9,14 @@ WEIR_API int32_t weir_last_error(weir_node *node, weir_error *error)
 {
     struct node *n;
     int closed = enter_node(node, &n);
-    if (closed == WEIR_E_NULL)
-        return closed;
+    if (closed == WEIR_E_NULL) return closed;
     int result = options_out_check(error);
-    if (result != 0)
-        return result;
+    if (result != 0) return result;
     /* Every call on a tombstone fails in the same way; it has nothing else to tell. */
     const weir_error *last = closed == 0 ? node_error(n) : NULL;
     weir_error facts;
     (void)facts_begin(&facts, NULL);
-    if (last != NULL)
-        facts = *last;
+    if (last != NULL) facts = *last;
     (void)facts_end(&facts, error,
                     closed != 0    ? closed
                     : last != NULL ? last->code
@@ -56,11 +53,9 @@ WEIR_API int32_t weir_node_get_statistics(weir_node *node, weir_node_statistics 
     struct node *n;
     weir_node_statistics whole = {.size = sizeof whole};
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     error = options_out_check(statistics);
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error != 0) return enter_fail(n, error, NULL);
     collect(n, &whole);
     options_out_write(statistics, &whole, sizeof whole);
     return 0;
@@ -70,15 +65,11 @@ WEIR_API int32_t weir_node_metric(weir_node *node, uint32_t i, const char **name
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (value == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
-    if (i >= METRIC_COUNT)
-        return enter_fail(n, WEIR_E_NOT_FOUND, "the table of metrics ends here");
+    if (error != 0) return error;
+    if (value == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (i >= METRIC_COUNT) return enter_fail(n, WEIR_E_NOT_FOUND, "the table of metrics ends here");
     *value = node_metrics(n)->value[i];
-    if (name != NULL)
-        *name = metric_info(i)->name;
+    if (name != NULL) *name = metric_info(i)->name;
     return 0;
 }
 
@@ -86,16 +77,13 @@ WEIR_API int32_t weir_node_limit(weir_node *node, uint32_t i, const char **name,
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (value == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (value == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     /* The table's first row is "no limit". */
     if (i >= LIMIT_COUNT - 1) {
         return enter_fail(n, WEIR_E_NOT_FOUND, "the table of limits ends here");
     }
     *value = node_limits(n)->value[i + 1];
-    if (name != NULL)
-        *name = limit_info(i + 1)->name;
+    if (name != NULL) *name = limit_info(i + 1)->name;
     return 0;
 }

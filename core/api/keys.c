@@ -17,10 +17,8 @@ WEIR_API int32_t weir_key_generate(void *key, weir_error *error)
     struct key_pair pair;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (key == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (key == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     result = secret_init();
     if (result == 0) {
         key_pair_generate(&pair, &entropy);
@@ -35,13 +33,10 @@ WEIR_API int32_t weir_key_load(const char *path, void *key, weir_error *error)
     struct key_pair pair;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (path == NULL || key == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (path == NULL || key == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     result = secret_init();
-    if (result == 0)
-        result = key_file_load(path, &pair, &facts);
+    if (result == 0) result = key_file_load(path, &pair, &facts);
     if (result == 0) {
         key_pair_secret(&pair, key);
         key_pair_wipe(&pair);
@@ -54,13 +49,10 @@ WEIR_API int32_t weir_key_save(const char *path, const void *key, weir_error *er
     struct key_pair pair;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (path == NULL || key == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (path == NULL || key == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     result = secret_init();
-    if (result == 0)
-        result = keys_take(&pair, key);
+    if (result == 0) result = keys_take(&pair, key);
     if (result == 0) {
         result = key_file_save(path, &pair, &facts);
         key_pair_wipe(&pair);
@@ -74,13 +66,10 @@ WEIR_API int32_t weir_key_save(const char *path, const void *key, weir_error *er
 WEIR_API int32_t weir_key_peer(const void *key, weir_peer_id *peer)
 {
     struct key_pair pair;
-    if (key == NULL || peer == NULL)
-        return WEIR_E_NULL;
+    if (key == NULL || peer == NULL) return WEIR_E_NULL;
     int result = secret_init();
-    if (result == 0)
-        result = keys_take(&pair, key);
-    if (result != 0)
-        return result;
+    if (result == 0) result = keys_take(&pair, key);
+    if (result != 0) return result;
     enter_peer_out(&pair.id, peer);
     key_pair_wipe(&pair);
     return 0;

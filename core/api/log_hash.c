@@ -15,10 +15,8 @@ WEIR_API int32_t weir_node_log_level(weir_node *node, uint32_t level)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (level > LOG_TRACE)
-        return enter_fail(n, WEIR_E_ARGUMENT, "log levels are 0 to 5");
+    if (error != 0) return error;
+    if (level > LOG_TRACE) return enter_fail(n, WEIR_E_ARGUMENT, "log levels are 0 to 5");
     return enter_simple(node, NODE_CALL_LOG_LEVEL, 0, level, 0);
 }
 
@@ -28,12 +26,9 @@ WEIR_API int32_t weir_node_log(weir_node *node, weir_log_line *lines, uint32_t c
     struct log_line line;
     uint32_t count = 0;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (lines == NULL && cap > 0)
-        return enter_fail(n, WEIR_E_NULL, NULL);
-    if (cap > INT32_MAX)
-        cap = INT32_MAX;
+    if (error != 0) return error;
+    if (lines == NULL && cap > 0) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (cap > INT32_MAX) cap = INT32_MAX;
     while (count < cap && log_pop(node_log(n), &line)) {
         weir_log_line *out = &lines[count++];
         memset(out, 0, sizeof *out);
@@ -53,8 +48,7 @@ static void save(weir_hash *hash, const struct blake2b_state *state)
 WEIR_API int32_t weir_hash_init(weir_hash *hash)
 {
     struct blake2b_state state;
-    if (hash == NULL)
-        return WEIR_E_NULL;
+    if (hash == NULL) return WEIR_E_NULL;
     memset(hash, 0, sizeof *hash);
     blake2b_init(&state);
     save(hash, &state);
@@ -65,14 +59,10 @@ WEIR_API int32_t weir_hash_init(weir_hash *hash)
 WEIR_API int32_t weir_hash_update(weir_hash *hash, const void *data, uint64_t len)
 {
     struct blake2b_state state;
-    if (hash == NULL || (data == NULL && len > 0))
-        return WEIR_E_NULL;
-    if (hash->opaque[HASH_MARK] != HASH_RUNNING)
-        return WEIR_E_STATE;
-    if (len > SIZE_MAX)
-        return WEIR_E_ARGUMENT;
-    if (len == 0)
-        return 0;
+    if (hash == NULL || (data == NULL && len > 0)) return WEIR_E_NULL;
+    if (hash->opaque[HASH_MARK] != HASH_RUNNING) return WEIR_E_STATE;
+    if (len > SIZE_MAX) return WEIR_E_ARGUMENT;
+    if (len == 0) return 0;
     memcpy(&state, hash->opaque, sizeof state);
     blake2b_update(&state, data, (size_t)len);
     save(hash, &state);
@@ -82,10 +72,8 @@ WEIR_API int32_t weir_hash_update(weir_hash *hash, const void *data, uint64_t le
 WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest)
 {
     struct blake2b_state state;
-    if (hash == NULL || digest == NULL)
-        return WEIR_E_NULL;
-    if (hash->opaque[HASH_MARK] != HASH_RUNNING)
-        return WEIR_E_STATE;
+    if (hash == NULL || digest == NULL) return WEIR_E_NULL;
+    if (hash->opaque[HASH_MARK] != HASH_RUNNING) return WEIR_E_STATE;
     memcpy(&state, hash->opaque, sizeof state);
     blake2b_final(&state, digest);
     memset(hash, 0, sizeof *hash);

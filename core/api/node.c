@@ -25,8 +25,7 @@ static int open_node(struct node_options *options, struct node **out, weir_error
         config->key = &options->key;
     }
     int error = host_open(&host_options, &host, facts);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     config->driver = &host_driver;
     config->driver_context = host;
     error = node_open(config, out);
@@ -46,20 +45,16 @@ WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **
     struct node *made = NULL;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (node == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (node == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     *node = NULL;
     result = secret_init();
-    if (result == 0)
-        result = node_options_take(&taken, options, &facts);
+    if (result == 0) result = node_options_take(&taken, options, &facts);
     if (result == 0) {
         result = open_node(&taken, &made, &facts);
         node_options_wipe(&taken);
     }
-    if (result == 0)
-        *node = (weir_node *)made;
+    if (result == 0) *node = (weir_node *)made;
     return facts_end(&facts, error, result);
 }
 
@@ -79,8 +74,7 @@ WEIR_API int32_t weir_node_close(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == 0)
-        close_node(n);
+    if (error == 0) close_node(n);
     return error == WEIR_E_CLOSED ? 0 : error;
 }
 
@@ -88,12 +82,9 @@ WEIR_API int32_t weir_node_free(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == WEIR_E_NULL)
-        return error;
-    if (node_number(n) != 0)
-        return WEIR_E_STATE;
-    if (error == 0)
-        close_node(n);
+    if (error == WEIR_E_NULL) return error;
+    if (node_number(n) != 0) return WEIR_E_STATE;
+    if (error == 0) close_node(n);
     node_driver_of(n)->release(node_driver_context(n));
     node_free(n);
     return 0;
@@ -108,10 +99,8 @@ WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (text == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (text == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     int result = node_address(n, i, text, cap);
     return result < 0 ? enter_fail(n, result, NULL) : result;
 }
@@ -122,15 +111,11 @@ WEIR_API int32_t weir_node_invitation(weir_node *node, uint32_t i, char *text, u
     struct multiaddr address;
     char whole[WEIR_ADDRESS_TEXT_MAX];
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (text == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (text == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     int result = node_address(n, i, whole, sizeof whole);
-    if (result >= 0)
-        result = multiaddr_parse(&address, whole, (size_t)result, NULL);
-    if (result >= 0)
-        result = address_format_invitation(node_peer(n), &address, text, cap);
+    if (result >= 0) result = multiaddr_parse(&address, whole, (size_t)result, NULL);
+    if (result >= 0) result = address_format_invitation(node_peer(n), &address, text, cap);
     return result < 0 ? enter_fail(n, result, NULL) : result;
 }
 
@@ -141,13 +126,10 @@ WEIR_API int32_t weir_node_serve(weir_node *node, const char *name,
     weir_serve_options whole;
     struct node_call call = {.kind = NODE_CALL_SERVE, .data = name, .options = &whole};
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (name == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (name == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     error = options_read(&whole, sizeof whole, options);
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error != 0) return enter_fail(n, error, NULL);
     if (whole.urgency_plus1 > 8) {
         return enter_fail(n, WEIR_E_ARGUMENT, "urgency_plus1 is 0 (the default) or 1 to 8");
     }
@@ -164,8 +146,7 @@ WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t time
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     if (reason >= WEIR_REASON_TRANSPORT) {
         return enter_fail(
             n, WEIR_E_ARGUMENT,
@@ -179,12 +160,9 @@ WEIR_API int64_t weir_node_poll(weir_node *node, struct weir_event *events, uint
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (events == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
-    if (cap == 0)
-        return enter_fail(n, WEIR_E_ARGUMENT, "there must be room for an event at least");
+    if (error != 0) return error;
+    if (events == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    if (cap == 0) return enter_fail(n, WEIR_E_ARGUMENT, "there must be room for an event at least");
     int64_t result = node_driver_of(n)->poll(node_driver_context(n), events, cap, timeout_us);
     if (result == WEIR_E_STATE) {
         return enter_fail(n, WEIR_E_STATE, "the node belongs to a world: use weir_world_poll");
@@ -196,8 +174,7 @@ WEIR_API int32_t weir_node_fd(weir_node *node)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     int fd = node_driver_of(n)->fd(node_driver_context(n));
     return fd < 0 ? enter_fail(n, fd, "a node of a world has no descriptor") : fd;
 }
@@ -205,17 +182,15 @@ WEIR_API int32_t weir_node_fd(weir_node *node)
 WEIR_API uint64_t weir_node_deadline(weir_node *node)
 {
     struct node *n;
-    if (enter_node(node, &n) != 0)
-        return WEIR_NONE;
-    if (node_has_events(n))
-        return node_driver_of(n)->now_us(node_driver_context(n));
+    if (enter_node(node, &n) != 0) return WEIR_NONE;
+    if (node_has_events(n)) return node_driver_of(n)->now_us(node_driver_context(n));
     return node_deadline(n);
 }
 
 WEIR_API int32_t weir_node_wake(weir_node *node)
 {
-    /* Any thread may be here while another closes the node, so nothing of the node that changes is looked at: the
-     * driver's part knows by itself whether it was closed. */
+    /* Any thread may be here while another closes the node, so nothing of the node that changes is
+     * looked at: the driver's part knows by itself whether it was closed. */
     const struct node *n = (const struct node *)node;
     return n == NULL ? WEIR_E_NULL : node_driver_of(n)->wake(node_driver_context(n));
 }
@@ -223,8 +198,7 @@ WEIR_API int32_t weir_node_wake(weir_node *node)
 WEIR_API uint64_t weir_node_now(weir_node *node)
 {
     struct node *n;
-    if (enter_node(node, &n) != 0)
-        return 0;
+    if (enter_node(node, &n) != 0) return 0;
     return node_driver_of(n)->now_us(node_driver_context(n));
 }
 
@@ -232,10 +206,8 @@ WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer)
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (peer == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (peer == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     enter_peer_out(node_peer(n), peer);
     return 0;
 }

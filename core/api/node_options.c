@@ -58,8 +58,7 @@ static int check_ranges(const weir_node_options *o, weir_error *facts)
 {
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
         uint64_t value = field_of(o, ranges[i].offset, ranges[i].size);
-        if (value == 0 || (value >= ranges[i].min && value <= ranges[i].max))
-            continue;
+        if (value == 0 || (value >= ranges[i].min && value <= ranges[i].max)) continue;
         return fail_with(facts, WEIR_E_ARGUMENT,
                          "%s is %" PRIu64 ": it may be 0 (the default) or %" PRIu64 " to %" PRIu64,
                          ranges[i].name, value, ranges[i].min, ranges[i].max);
@@ -76,8 +75,7 @@ static int set_window(struct limits *limits, uint64_t bytes, unsigned first, uns
                       const char *name, weir_error *facts)
 {
     uint64_t *v = limits->value;
-    if (bytes == 0)
-        return 0;
+    if (bytes == 0) return 0;
     if (bytes > v[LIMIT_PEER_MEMORY]) {
         return fail_with(facts, WEIR_E_ARGUMENT,
                          "%s is %" PRIu64 ", but one peer may hold %" PRIu64
@@ -85,8 +83,7 @@ static int set_window(struct limits *limits, uint64_t bytes, unsigned first, uns
                          name, bytes, v[LIMIT_PEER_MEMORY]);
     }
     v[first] = bytes;
-    if (v[most] < bytes)
-        v[most] = bytes;
+    if (v[most] < bytes) v[most] = bytes;
     return 0;
 }
 
@@ -100,14 +97,10 @@ static int take_limits(struct limits *limits, const weir_node_options *o, weir_e
         error = set_window(limits, o->connection_window_bytes, LIMIT_CONNECTION_WINDOW_FIRST,
                            LIMIT_CONNECTION_WINDOW, "connection_window_bytes", facts);
     }
-    if (o->idle_timeout_us != 0)
-        v[LIMIT_IDLE_TIMEOUT] = o->idle_timeout_us;
-    if (o->keep_alive_us != 0)
-        v[LIMIT_KEEP_ALIVE] = o->keep_alive_us;
-    if (o->dial_timeout_us != 0)
-        v[LIMIT_DIAL_TIME] = o->dial_timeout_us;
-    if (o->streams_max != 0)
-        v[LIMIT_STREAMS_BIDI] = v[LIMIT_STREAMS_UNI] = o->streams_max;
+    if (o->idle_timeout_us != 0) v[LIMIT_IDLE_TIMEOUT] = o->idle_timeout_us;
+    if (o->keep_alive_us != 0) v[LIMIT_KEEP_ALIVE] = o->keep_alive_us;
+    if (o->dial_timeout_us != 0) v[LIMIT_DIAL_TIME] = o->dial_timeout_us;
+    if (o->streams_max != 0) v[LIMIT_STREAMS_BIDI] = v[LIMIT_STREAMS_UNI] = o->streams_max;
     return error;
 }
 
@@ -132,15 +125,11 @@ int node_options_take(struct node_options *out, const weir_node_options *given, 
     struct node_config *config = &out->config;
     memset(out, 0, sizeof *out);
     int error = options_read(&o, sizeof o, given);
-    if (error == 0)
-        error = check_ranges(&o, facts);
-    if (error == 0)
-        error = take_limits(&config->limits, &o, facts);
+    if (error == 0) error = check_ranges(&o, facts);
+    if (error == 0) error = take_limits(&config->limits, &o, facts);
     config->network = o.network != NULL ? o.network : "";
-    if (error == 0)
-        error = check_network(config->network, facts);
-    if (error != 0)
-        return error;
+    if (error == 0) error = check_network(config->network, facts);
+    if (error != 0) return error;
     config->log_level = o.log_level_plus1 == 0 ? LOG_WARN : o.log_level_plus1 - 1;
     config->datagram_bytes = o.datagram_bytes;
     config->congestion = o.congestion_plus1 == 2 ? 1 : 0;
@@ -148,8 +137,7 @@ int node_options_take(struct node_options *out, const weir_node_options *given, 
     config->windows_grow_off = o.windows_grow_off != 0;
     config->observed_off = o.observed_off != 0;
     out->offload_off = o.offload_off != 0;
-    if (o.key == NULL)
-        return 0;
+    if (o.key == NULL) return 0;
     error = keys_take(&out->key, o.key);
     if (error != 0) {
         return fail_with(facts, error,

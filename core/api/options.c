@@ -24,11 +24,9 @@ int options_read(void *whole, size_t known, const void *given)
     memset(whole, 0, known);
     if (given != NULL) {
         int error = check_size(size);
-        if (error != 0)
-            return error;
+        if (error != 0) return error;
         for (size_t i = known; i < size; i++) {
-            if (((const uint8_t *)given)[i] != 0)
-                return WEIR_E_UNKNOWN_OPTION;
+            if (((const uint8_t *)given)[i] != 0) return WEIR_E_UNKNOWN_OPTION;
         }
         memcpy(whole, given, size < known ? size : known);
     }
@@ -58,17 +56,13 @@ int facts_begin(weir_error *facts, const weir_error *error)
 
 int facts_end(weir_error *facts, weir_error *error, int result)
 {
-    if (error == NULL)
-        return result;
-    if (result >= 0)
-        memset(facts, 0, sizeof *facts);
-    if (result < 0)
-        facts->code = result;
+    if (error == NULL) return result;
+    if (result >= 0) memset(facts, 0, sizeof *facts);
+    if (result < 0) facts->code = result;
     if (result < 0 && facts->detail[0] == '\0') {
         const char *sentence = weir_strerror(result);
         size_t len = strlen(sentence);
-        if (len > sizeof facts->detail - 1)
-            len = sizeof facts->detail - 1;
+        if (len > sizeof facts->detail - 1) len = sizeof facts->detail - 1;
         memcpy(facts->detail, sentence, len);
     }
     options_out_write(error, facts, sizeof *facts);

@@ -8,12 +8,10 @@
 WEIR_API int32_t weir_peer_parse(const char *text, weir_peer_id *peer)
 {
     struct peer_id id;
-    if (text == NULL || peer == NULL)
-        return WEIR_E_NULL;
+    if (text == NULL || peer == NULL) return WEIR_E_NULL;
     memset(peer, 0, sizeof *peer);
     int error = peer_id_parse(&id, text, strlen(text));
-    if (error == 0)
-        enter_peer_out(&id, peer);
+    if (error == 0) enter_peer_out(&id, peer);
     return error;
 }
 
@@ -21,11 +19,9 @@ WEIR_API int32_t weir_peer_format(const weir_peer_id *peer, char *text, uint32_t
 {
     struct peer_id id;
     char whole[PEER_ID_TEXT_SIZE];
-    if (peer == NULL || text == NULL)
-        return WEIR_E_NULL;
+    if (peer == NULL || text == NULL) return WEIR_E_NULL;
     int error = enter_peer(peer, &id);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     size_t len = peer_id_format(&id, whole);
     return enter_text_out(whole, len, text, cap);
 }
@@ -37,12 +33,9 @@ WEIR_API int32_t weir_address_normalize(const char *text, char *text_out, uint32
     struct address_error where = {0, ""};
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (text == NULL || text_out == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
-    if (cap > 0)
-        text_out[0] = '\0';
+    if (result != 0) return result;
+    if (text == NULL || text_out == NULL) return facts_end(&facts, error, WEIR_E_NULL);
+    if (cap > 0) text_out[0] = '\0';
     result = address_parse(&parsed, text, strlen(text), 0, 0, &where);
     if (result < 0) {
         fail_with(&facts, result, "not an address: %s (at byte %u)", where.sentence, where.offset);
@@ -60,17 +53,14 @@ WEIR_API int32_t weir_peer_list(weir_node *node, weir_peer_info *peers, uint32_t
     uint32_t size = 0;
     int32_t count = 0;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     if (cap > 0) {
         error = options_out_check(peers);
-        if (error != 0)
-            return enter_fail(n, error, NULL);
+        if (error != 0) return enter_fail(n, error, NULL);
         size = peers->size;
     }
     for (; node_peer_next(n, &cursor, &whole); count++) {
-        if ((uint32_t)count >= cap)
-            continue;
+        if ((uint32_t)count >= cap) continue;
         /* Elements lie as far apart as the caller compiled them. */
         uint8_t *element = (uint8_t *)peers + (size_t)count * size;
         memcpy(element, &size, sizeof size);
@@ -85,11 +75,9 @@ static int64_t call_peer(weir_node *node, const weir_peer_id *peer, struct node_
     struct node *n;
     struct peer_id id;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     error = enter_peer(peer, &id);
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error != 0) return enter_fail(n, error, NULL);
     call->peer = &id;
     return enter_call(n, call);
 }
@@ -100,15 +88,11 @@ WEIR_API int32_t weir_peer_get_info(weir_node *node, const weir_peer_id *peer, w
     struct peer_id id;
     weir_peer_info whole = {.size = sizeof whole};
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     error = options_out_check(info);
-    if (error == 0)
-        error = enter_peer(peer, &id);
-    if (error == 0)
-        error = node_peer_info(n, &id, &whole);
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error == 0) error = enter_peer(peer, &id);
+    if (error == 0) error = node_peer_info(n, &id, &whole);
+    if (error != 0) return enter_fail(n, error, NULL);
     options_out_write(info, &whole, sizeof whole);
     return 0;
 }
@@ -132,11 +116,9 @@ WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer,
     weir_dial_options whole;
     struct node_call call = {.kind = NODE_CALL_PEER_DIAL, .options = &whole};
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     error = options_read(&whole, sizeof whole, options);
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error != 0) return enter_fail(n, error, NULL);
     return call_peer(node, peer, &call);
 }
 
@@ -146,10 +128,8 @@ WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer
     struct node *n;
     struct node_call call = {.kind = NODE_CALL_PEER_ADD_ADDRESS, .data = address};
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
-    if (address == NULL)
-        return enter_fail(n, WEIR_E_NULL, NULL);
+    if (error != 0) return error;
+    if (address == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
     call.len = strlen(address);
     return (int32_t)call_peer(node, peer, &call);
 }
@@ -160,21 +140,17 @@ WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, ui
     struct node *n;
     struct peer_id id;
     int error = enter_node(node, &n);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     error = enter_peer(peer, &id);
-    if (error == 0 && text == NULL)
-        error = WEIR_E_NULL;
-    if (error != 0)
-        return enter_fail(n, error, NULL);
+    if (error == 0 && text == NULL) error = WEIR_E_NULL;
+    if (error != 0) return enter_fail(n, error, NULL);
     int result = node_peer_address(n, &id, i, text, cap);
     return result < 0 ? enter_fail(n, result, NULL) : result;
 }
 
 static int check_access(struct node *n, uint32_t access)
 {
-    if (access <= WEIR_ACCESS_REFUSE)
-        return 0;
+    if (access <= WEIR_ACCESS_REFUSE) return 0;
     return enter_fail(n, WEIR_E_ARGUMENT, "access is one of WEIR_ACCESS_*: 0 to 2");
 }
 
@@ -183,8 +159,7 @@ WEIR_API int32_t weir_peer_access(weir_node *node, const weir_peer_id *peer, uin
     struct node *n;
     struct node_call call = {.kind = NODE_CALL_PEER_ACCESS, .flags = access};
     int error = enter_node(node, &n);
-    if (error == 0)
-        error = check_access(n, access);
+    if (error == 0) error = check_access(n, access);
     return error != 0 ? error : (int32_t)call_peer(node, peer, &call);
 }
 
@@ -192,7 +167,6 @@ WEIR_API int32_t weir_network_access(weir_node *node, const char *name, uint32_t
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == 0)
-        error = check_access(n, access);
+    if (error == 0) error = check_access(n, access);
     return error != 0 ? error : enter_text(node, NODE_CALL_NETWORK_ACCESS, name, access);
 }

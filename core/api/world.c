@@ -22,14 +22,11 @@ WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world
     struct world *made = NULL;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (world == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (world == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     *world = NULL;
     result = secret_init();
-    if (result == 0)
-        result = options_read(&whole, sizeof whole, options);
+    if (result == 0) result = options_read(&whole, sizeof whole, options);
     if (result == 0) {
         bool is_message = whole.fidelity == WEIR_FIDELITY_MESSAGE;
         struct world_config config = {
@@ -42,15 +39,13 @@ WEIR_API int32_t weir_world_create(const weir_world_options *options, weir_world
         };
         result = world_open(&config, &made);
     }
-    if (result == 0)
-        *world = (weir_world *)made;
+    if (result == 0) *world = (weir_world *)made;
     return facts_end(&facts, error, result);
 }
 
 WEIR_API int32_t weir_world_free(weir_world *world)
 {
-    if (world == NULL)
-        return WEIR_E_NULL;
+    if (world == NULL) return WEIR_E_NULL;
     world_free(world_of(world));
     return 0;
 }
@@ -62,18 +57,15 @@ WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options 
     struct node *made = NULL;
     weir_error facts;
     int result = facts_begin(&facts, error);
-    if (result != 0)
-        return result;
-    if (world == NULL || node == NULL)
-        return facts_end(&facts, error, WEIR_E_NULL);
+    if (result != 0) return result;
+    if (world == NULL || node == NULL) return facts_end(&facts, error, WEIR_E_NULL);
     *node = NULL;
     result = node_options_take(&taken, options, &facts);
     if (result == 0) {
         result = world_add_node(world_of(world), &taken.config, &made);
         node_options_wipe(&taken);
     }
-    if (result == 0)
-        *node = (weir_node *)made;
+    if (result == 0) *node = (weir_node *)made;
     return facts_end(&facts, error, result);
 }
 
@@ -81,8 +73,7 @@ WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b,
                                  const weir_link_options *options)
 {
     weir_link_options whole;
-    if (world == NULL)
-        return WEIR_E_NULL;
+    if (world == NULL) return WEIR_E_NULL;
     int error = options_read(&whole, sizeof whole, options);
     return error != 0 ? error : world_link(world_of(world), a, b, &whole);
 }
@@ -95,8 +86,7 @@ WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us)
 WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *events,
                                  uint32_t cap)
 {
-    if (world == NULL || (events == NULL && cap > 0))
-        return WEIR_E_NULL;
+    if (world == NULL || (events == NULL && cap > 0)) return WEIR_E_NULL;
     return world_poll(world_of(world), shard, events, cap);
 }
 

@@ -13,8 +13,7 @@ void budget_init(struct budget *b, struct budget *parent, enum limit_scope scope
     b->owner = owner;
     b->scope = (uint16_t)scope;
     b->name = name;
-    if (parent != NULL)
-        parent->children++;
+    if (parent != NULL) parent->children++;
 }
 
 /* A max that was lowered below what is used leaves no room, not a negative one. */
@@ -40,17 +39,14 @@ bool budget_charge(struct budget *b, uint64_t amount, struct limit_record *limit
 
     /* All are asked before any is changed: a refusal has nothing to undo. */
     for (at = b; at != NULL; at = at->parent) {
-        if (amount <= own_room(at))
-            continue;
+        if (amount <= own_room(at)) continue;
         at->refusals++;
-        if (limit != NULL)
-            limit_fill(limit, at);
+        if (limit != NULL) limit_fill(limit, at);
         return false;
     }
     for (at = b; at != NULL; at = at->parent) {
         at->used += amount;
-        if (at->used > at->peak)
-            at->peak = at->used;
+        if (at->used > at->peak) at->peak = at->used;
     }
     return true;
 }
@@ -68,8 +64,7 @@ uint64_t budget_room(const struct budget *b)
     uint64_t room = UINT64_MAX;
 
     for (; b != NULL; b = b->parent) {
-        if (own_room(b) < room)
-            room = own_room(b);
+        if (own_room(b) < room) room = own_room(b);
     }
     return room;
 }
@@ -78,8 +73,7 @@ void budget_end(struct budget *b)
 {
     WEIR_ASSERT(b->used == 0);
     WEIR_ASSERT(b->children == 0);
-    if (b->parent == NULL)
-        return;
+    if (b->parent == NULL) return;
     WEIR_ASSERT(b->parent->children > 0);
     b->parent->children--;
     b->parent = NULL;

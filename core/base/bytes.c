@@ -49,10 +49,8 @@ uint64_t reader_uint(struct reader *r, unsigned n)
 
     WEIR_ASSERT(n >= 1 && n <= 8);
     bytes = reader_bytes(r, n);
-    if (bytes == NULL)
-        return 0;
-    for (i = 0; i < n; i++)
-        v = v << 8 | bytes[i];
+    if (bytes == NULL) return 0;
+    for (i = 0; i < n; i++) v = v << 8 | bytes[i];
     return v;
 }
 
@@ -100,8 +98,7 @@ struct reader reader_sub(struct reader *r, uint64_t n)
     const uint8_t *bytes = reader_bytes(r, n);
     struct reader sub;
 
-    if (bytes != NULL)
-        return reader_of(bytes, (size_t)n);
+    if (bytes != NULL) return reader_of(bytes, (size_t)n);
     sub = reader_of(NULL, 0);
     sub.failed = true;
     return sub;
@@ -113,8 +110,7 @@ struct writer writer_of(void *data, size_t cap)
 
     WEIR_ASSERT(data != NULL || cap == 0);
     w.start = w.at = w.end = data;
-    if (cap > 0)
-        w.end += cap;
+    if (cap > 0) w.end += cap;
     w.full = false;
     return w;
 }
@@ -148,8 +144,7 @@ void writer_uint(struct writer *w, uint64_t v, unsigned n)
 
     WEIR_ASSERT(n >= 1 && n <= 8);
     place = writer_take(w, n);
-    if (place == NULL)
-        return;
+    if (place == NULL) return;
     while (n > 0) {
         n--;
         place[n] = (uint8_t)(v & 0xff);
@@ -180,12 +175,9 @@ void writer_u64(struct writer *w, uint64_t v)
 unsigned varint_size(uint64_t v)
 {
     WEIR_ASSERT(v <= VARINT_MAX);
-    if (v < UINT64_C(1) << 6)
-        return 1;
-    if (v < UINT64_C(1) << 14)
-        return 2;
-    if (v < UINT64_C(1) << 30)
-        return 4;
+    if (v < UINT64_C(1) << 6) return 1;
+    if (v < UINT64_C(1) << 14) return 2;
+    if (v < UINT64_C(1) << 30) return 4;
     return 8;
 }
 
@@ -208,20 +200,16 @@ void writer_bytes(struct writer *w, const void *data, size_t len)
 {
     uint8_t *place;
 
-    if (len == 0)
-        return;
+    if (len == 0) return;
     place = writer_take(w, len);
-    if (place != NULL)
-        memcpy(place, data, len);
+    if (place != NULL) memcpy(place, data, len);
 }
 
 void writer_zero(struct writer *w, size_t len)
 {
     uint8_t *place;
 
-    if (len == 0)
-        return;
+    if (len == 0) return;
     place = writer_take(w, len);
-    if (place != NULL)
-        memset(place, 0, len);
+    if (place != NULL) memset(place, 0, len);
 }

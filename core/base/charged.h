@@ -4,7 +4,8 @@
 #include "base/budget.h"
 #include "base/mem.h"
 
-/** Zeroed memory that is charged to a budget. @return NULL when the budget or the allocator refuses */
+/** Zeroed memory that is charged to a budget. @return NULL when the budget or the allocator refuses
+ */
 static inline void *charged_alloc(const struct mem *mem, struct budget *budget, size_t size)
 {
     if (!budget_charge(budget, size, NULL)) return NULL;

@@ -54,16 +54,12 @@ static bool table_grow(struct handle_table *table)
     struct handle_slot *slots;
 
     /* By a quarter: a world has very many tables of a few slots, and a large one wastes less. */
-    if (table->capacity > 0)
-        capacity = table->capacity + table->capacity / 4;
-    if (capacity > table->slots_max)
-        capacity = table->slots_max;
-    if (capacity == table->capacity)
-        return false;
+    if (table->capacity > 0) capacity = table->capacity + table->capacity / 4;
+    if (capacity > table->slots_max) capacity = table->slots_max;
+    if (capacity == table->capacity) return false;
     slots = mem_resize(table->mem, table->slots, table->capacity * sizeof *slots,
                        capacity * sizeof *slots);
-    if (slots == NULL)
-        return false;
+    if (slots == NULL) return false;
     table->slots = slots;
     for (i = table->capacity; i < capacity; i++) {
         slots[i].object = NULL;
@@ -81,14 +77,12 @@ uint64_t handle_add(struct handle_table *table, unsigned kind, void *object)
 
     WEIR_ASSERT(kind >= 1 && kind <= KIND_MAX);
     WEIR_ASSERT(object != NULL);
-    if (table->free_head == 0 && !table_grow(table))
-        return 0;
+    if (table->free_head == 0 && !table_grow(table)) return 0;
     index = table->free_head - 1;
     slot = &table->slots[index];
     WEIR_ASSERT(slot->object == NULL);
     table->free_head = slot->kind_or_next;
-    if (table->free_head == 0)
-        table->free_tail = 0;
+    if (table->free_head == 0) table->free_tail = 0;
     slot->object = object;
     slot->kind_or_next = kind;
     return handle_of(kind, slot->generation, index);
@@ -100,11 +94,9 @@ static struct handle_slot *slot_find(const struct handle_table *table, uint64_t 
     uint32_t index = slot_of(handle);
     struct handle_slot *slot;
 
-    if (index >= table->capacity)
-        return NULL;
+    if (index >= table->capacity) return NULL;
     slot = &table->slots[index];
-    if (slot->object == NULL)
-        return NULL;
+    if (slot->object == NULL) return NULL;
     return handle_of(slot->kind_or_next, slot->generation, index) == handle ? slot : NULL;
 }
 
@@ -118,8 +110,7 @@ void *handle_get(const struct handle_table *table, uint64_t handle, unsigned kin
     } else if (slot->kind_or_next != kind) {
         status = WEIR_E_KIND;
     }
-    if (error != NULL)
-        *error = status;
+    if (error != NULL) *error = status;
     return status == 0 ? slot->object : NULL;
 }
 
@@ -128,14 +119,12 @@ void handle_remove(struct handle_table *table, uint64_t handle)
     struct handle_slot *slot = slot_find(table, handle);
 
     /* Closing is idempotent: a handle that is stale already is none of our bugs. */
-    if (slot == NULL)
-        return;
+    if (slot == NULL) return;
     slot->object = NULL;
     slot->kind_or_next = 0;
     /* After the last generation the slot stays out of the free list for ever: no handle is given
      * twice. */
-    if (slot->generation++ < GENERATION_MAX)
-        free_append(table, slot_of(handle));
+    if (slot->generation++ < GENERATION_MAX) free_append(table, slot_of(handle));
 }
 
 void *handle_next(const struct handle_table *table, unsigned kind, uint32_t *cursor,
@@ -145,10 +134,8 @@ void *handle_next(const struct handle_table *table, unsigned kind, uint32_t *cur
         uint32_t index = (*cursor)++;
         const struct handle_slot *slot = &table->slots[index];
 
-        if (slot->object == NULL || (kind != 0 && slot->kind_or_next != kind))
-            continue;
-        if (handle != NULL)
-            *handle = handle_of(slot->kind_or_next, slot->generation, index);
+        if (slot->object == NULL || (kind != 0 && slot->kind_or_next != kind)) continue;
+        if (handle != NULL) *handle = handle_of(slot->kind_or_next, slot->generation, index);
         return slot->object;
     }
     return NULL;

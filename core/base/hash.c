@@ -23,8 +23,7 @@ static uint64_t load_le(const uint8_t *bytes, size_t len)
     uint64_t v = 0;
     size_t i;
 
-    for (i = 0; i < len; i++)
-        v |= (uint64_t)bytes[i] << (8 * i);
+    for (i = 0; i < len; i++) v |= (uint64_t)bytes[i] << (8 * i);
     return v;
 }
 
@@ -62,10 +61,8 @@ uint64_t hash_sip13(const uint8_t key[16], const void *data, size_t len)
     uint64_t last = (uint64_t)(len & 0xff) << 56;
     size_t done;
 
-    for (done = 0; len - done >= 8; done += 8)
-        sip_word(v, load_le(bytes + done, 8));
-    if (len > done)
-        last |= load_le(bytes + done, len - done);
+    for (done = 0; len - done >= 8; done += 8) sip_word(v, load_le(bytes + done, 8));
+    if (len > done) last |= load_le(bytes + done, len - done);
     sip_word(v, last);
     v[2] ^= 0xff;
     sip_rounds(v, SIP_ROUNDS_END);
@@ -92,9 +89,7 @@ uint64_t hash_mix_bytes(uint64_t state, const void *data, size_t len)
 
     /* The length goes first: "ab", "c" and "a", "bc" are different traces. */
     state = hash_mix(state, (uint64_t)len);
-    for (done = 0; len - done >= 8; done += 8)
-        state = hash_mix(state, load_le(bytes + done, 8));
-    if (len > done)
-        state = hash_mix(state, load_le(bytes + done, len - done));
+    for (done = 0; len - done >= 8; done += 8) state = hash_mix(state, load_le(bytes + done, 8));
+    if (len > done) state = hash_mix(state, load_le(bytes + done, len - done));
     return state;
 }

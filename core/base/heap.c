@@ -45,8 +45,7 @@ static void sift_up(struct heap *heap, struct heap_item *item, uint32_t at)
     while (at > 0) {
         uint32_t parent = (at - 1) / HEAP_WIDTH;
 
-        if (!is_before(item, heap->items[parent]))
-            break;
+        if (!is_before(item, heap->items[parent])) break;
         place(heap, heap->items[parent], at);
         at = parent;
     }
@@ -60,15 +59,12 @@ static void sift_down(struct heap *heap, struct heap_item *item, uint32_t at)
         uint64_t child = (uint64_t)at * HEAP_WIDTH + 1, last = child + HEAP_WIDTH;
         uint32_t best;
 
-        if (child >= heap->count)
-            break;
+        if (child >= heap->count) break;
         best = (uint32_t)child;
         for (child++; child < last && child < heap->count; child++) {
-            if (is_before(heap->items[child], heap->items[best]))
-                best = (uint32_t)child;
+            if (is_before(heap->items[child], heap->items[best])) best = (uint32_t)child;
         }
-        if (!is_before(heap->items[best], item))
-            break;
+        if (!is_before(heap->items[best], item)) break;
         place(heap, heap->items[best], at);
         at = best;
     }
@@ -90,12 +86,10 @@ static bool heap_grow(struct heap *heap)
     uint32_t capacity = heap->capacity == 0 ? HEAP_CAPACITY_FIRST : heap->capacity * 2;
     struct heap_item **items;
 
-    if (capacity < heap->capacity)
-        return false;
+    if (capacity < heap->capacity) return false;
     items = mem_resize(heap->mem, heap->items, heap->capacity * sizeof *items,
                        capacity * sizeof *items);
-    if (items == NULL)
-        return false;
+    if (items == NULL) return false;
     heap->items = items;
     heap->capacity = capacity;
     return true;
@@ -110,8 +104,7 @@ bool heap_set(struct heap *heap, struct heap_item *item, uint64_t when)
         sift(heap, item, item->index - 1);
         return true;
     }
-    if (heap->count == heap->capacity && !heap_grow(heap))
-        return false;
+    if (heap->count == heap->capacity && !heap_grow(heap)) return false;
     item->when = when;
     heap->count++;
     sift_up(heap, item, heap->count - 1);
@@ -123,14 +116,12 @@ void heap_remove(struct heap *heap, struct heap_item *item)
     uint32_t at;
     struct heap_item *last;
 
-    if (item->index == 0)
-        return;
+    if (item->index == 0) return;
     WEIR_ASSERT(item->index <= heap->count);
     WEIR_ASSERT(heap->items[item->index - 1] == item);
     at = item->index - 1;
     item->index = 0;
     heap->count--;
     last = heap->items[heap->count];
-    if (last != item)
-        sift(heap, last, at);
+    if (last != item) sift(heap, last, at);
 }

@@ -49,8 +49,7 @@ static void cut(char text[LOG_TEXT_MAX + 1], size_t len)
 {
     unsigned back;
 
-    for (back = 0; back < 3 && len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80; back++)
-        len--;
+    for (back = 0; back < 3 && len > 0 && ((uint8_t)text[len] & 0xc0) == 0x80; back++) len--;
     memcpy(text + len, ellipsis, sizeof ellipsis);
     len += sizeof ellipsis;
     memset(text + len, 0, LOG_TEXT_MAX + 1 - len);
@@ -76,11 +75,9 @@ static void copy_escaped(char text[LOG_TEXT_MAX + 1], const char *raw, bool is_c
             escape(text + len, byte);
         }
         len += need;
-        if (len <= LOG_TEXT_MAX - ELLIPSIS_LEN)
-            last_cut = len;
+        if (len <= LOG_TEXT_MAX - ELLIPSIS_LEN) last_cut = len;
     }
-    if (is_cut)
-        cut(text, last_cut);
+    if (is_cut) cut(text, last_cut);
 }
 
 /* The slot for a new line, or NULL. Whatever is lost for it is counted. */
@@ -109,12 +106,10 @@ void log_write(struct log *log, uint64_t time_us, enum log_level level, const ch
     va_list arguments;
     int len;
 
-    if (!log_wants(log, level))
-        return;
+    if (!log_wants(log, level)) return;
     log->sequence++;
     line = line_take(log);
-    if (line == NULL)
-        return;
+    if (line == NULL) return;
     va_start(arguments, format);
     len = vsnprintf(raw, sizeof raw, format, arguments);
     va_end(arguments);
@@ -126,8 +121,7 @@ void log_write(struct log *log, uint64_t time_us, enum log_level level, const ch
 
 bool log_pop(struct log *log, struct log_line *line)
 {
-    if (log->count == 0)
-        return false;
+    if (log->count == 0) return false;
     WEIR_ASSERT(log->first < log->lines_max);
     *line = log->lines[log->first];
     log->first = (log->first + 1) % log->lines_max;

@@ -40,8 +40,7 @@ static bool key_is(const struct map *map, const void *value, const void *key, si
     size_t other_len = 0;
     const void *other = map->key_of(value, &other_len);
 
-    if (other_len != len)
-        return false;
+    if (other_len != len) return false;
     return len == 0 || memcmp(other, key, len) == 0;
 }
 
@@ -52,8 +51,7 @@ static uint32_t map_find(const struct map *map, uint64_t hash, const void *key, 
     uint32_t i = (uint32_t)hash & mask;
 
     while (map->slots[i].value != NULL) {
-        if (map->slots[i].hash == hash && key_is(map, map->slots[i].value, key, len))
-            break;
+        if (map->slots[i].hash == hash && key_is(map, map->slots[i].value, key, len)) break;
         i = (i + 1) & mask;
     }
     return i;
@@ -61,8 +59,7 @@ static uint32_t map_find(const struct map *map, uint64_t hash, const void *key, 
 
 void *map_get(const struct map *map, const void *key, size_t len)
 {
-    if (map->count == 0)
-        return NULL;
+    if (map->count == 0) return NULL;
     return map->slots[map_find(map, hash_sip13(map->hash_key, key, len), key, len)].value;
 }
 
@@ -73,14 +70,11 @@ static bool map_rehash(struct map *map, uint32_t capacity)
 
     WEIR_ASSERT(map->count < capacity);
     slots = mem_alloc(map->mem, (size_t)capacity * sizeof *slots);
-    if (slots == NULL)
-        return false;
+    if (slots == NULL) return false;
     for (i = 0; i < map->capacity; i++) {
-        if (map->slots[i].value == NULL)
-            continue;
+        if (map->slots[i].value == NULL) continue;
         to = (uint32_t)map->slots[i].hash & mask;
-        while (slots[to].value != NULL)
-            to = (to + 1) & mask;
+        while (slots[to].value != NULL) to = (to + 1) & mask;
         slots[to] = map->slots[i];
     }
     mem_free(map->mem, map->slots, map_bytes(map));
@@ -101,14 +95,12 @@ bool map_add(struct map *map, void *value)
     hash = hash_sip13(map->hash_key, key, len);
     if (map->capacity > 0) {
         i = map_find(map, hash, key, len);
-        if (map->slots[i].value != NULL)
-            return false;
+        if (map->slots[i].value != NULL) return false;
     }
     if (map->count >= map->capacity / 4 * 3) {
         uint32_t capacity = map->capacity == 0 ? MAP_CAPACITY_MIN : map->capacity * 2;
 
-        if (map->capacity == MAP_CAPACITY_MAX || !map_rehash(map, capacity))
-            return false;
+        if (map->capacity == MAP_CAPACITY_MAX || !map_rehash(map, capacity)) return false;
         i = map_find(map, hash, key, len);
     }
     map->slots[i].hash = hash;
@@ -124,12 +116,10 @@ static void map_shift(struct map *map, uint32_t i)
 
     for (;;) {
         next = (next + 1) & mask;
-        if (map->slots[next].value == NULL)
-            break;
+        if (map->slots[next].value == NULL) break;
         /* What lies at its home or between its home and the gap stays: moved back it would be
          * before its home. */
-        if (((next - (uint32_t)map->slots[next].hash) & mask) < ((next - i) & mask))
-            continue;
+        if (((next - (uint32_t)map->slots[next].hash) & mask) < ((next - i) & mask)) continue;
         map->slots[i] = map->slots[next];
         i = next;
     }
@@ -142,12 +132,10 @@ void *map_remove(struct map *map, const void *key, size_t len)
     uint32_t i;
     void *value;
 
-    if (map->count == 0)
-        return NULL;
+    if (map->count == 0) return NULL;
     i = map_find(map, hash_sip13(map->hash_key, key, len), key, len);
     value = map->slots[i].value;
-    if (value == NULL)
-        return NULL;
+    if (value == NULL) return NULL;
     map_shift(map, i);
     map->count--;
     /* Shrinking is a courtesy: without memory for the smaller table the larger one stays. */
@@ -162,8 +150,7 @@ void *map_next(const struct map *map, uint32_t *cursor)
     while (*cursor < map->capacity) {
         void *value = map->slots[(*cursor)++].value;
 
-        if (value != NULL)
-            return value;
+        if (value != NULL) return value;
     }
     return NULL;
 }

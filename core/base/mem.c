@@ -27,8 +27,7 @@ void *mem_alloc(const struct mem *mem, size_t size)
 
     WEIR_ASSERT(size > 0);
     block = mem->resize(mem->context, NULL, 0, size);
-    if (block != NULL)
-        memset(block, 0, size);
+    if (block != NULL) memset(block, 0, size);
     return block;
 }
 
@@ -40,8 +39,7 @@ void *mem_resize(const struct mem *mem, void *old, size_t old_size, size_t new_s
 
 void mem_free(const struct mem *mem, void *block, size_t size)
 {
-    if (block == NULL)
-        return;
+    if (block == NULL) return;
     WEIR_ASSERT(size > 0);
     (void)mem->resize(mem->context, block, size, 0);
 }
@@ -53,8 +51,7 @@ static void *counter_resize(void *context, void *old, size_t old_size, size_t ne
 
     WEIR_ASSERT(counter->live_bytes >= old_size);
     if (new_size == 0) {
-        if (old == NULL)
-            return NULL;
+        if (old == NULL) return NULL;
         WEIR_ASSERT(counter->live_blocks > 0);
         counter->live_blocks--;
         counter->live_bytes -= old_size;
@@ -63,16 +60,12 @@ static void *counter_resize(void *context, void *old, size_t old_size, size_t ne
     /* Only calls that ask for memory are counted, so that a test can let each of them fail in
      * turn. */
     counter->calls++;
-    if (counter->fail_at > 0 && --counter->fail_at == 0)
-        return NULL;
+    if (counter->fail_at > 0 && --counter->fail_at == 0) return NULL;
     block = mem_resize(counter->below, old, old_size, new_size);
-    if (block == NULL)
-        return NULL;
-    if (old == NULL)
-        counter->live_blocks++;
+    if (block == NULL) return NULL;
+    if (old == NULL) counter->live_blocks++;
     counter->live_bytes = counter->live_bytes - old_size + new_size;
-    if (counter->live_bytes > counter->peak_bytes)
-        counter->peak_bytes = counter->live_bytes;
+    if (counter->live_bytes > counter->peak_bytes) counter->peak_bytes = counter->live_bytes;
     return block;
 }
 

@@ -31,8 +31,7 @@ static size_t slots_bytes(const struct queue *q, uint32_t slots)
 
 static void queue_release(struct queue *q)
 {
-    if (q->capacity == 0)
-        return;
+    if (q->capacity == 0) return;
     mem_free(q->mem, q->items, slots_bytes(q, q->capacity));
     budget_refund(q->budget, slots_bytes(q, q->capacity));
     q->items = NULL;
@@ -50,8 +49,7 @@ static uint8_t *slot_at(const struct queue *q, uint32_t i)
 {
     uint64_t slot = (uint64_t)q->first + i;
 
-    if (slot >= q->capacity)
-        slot -= q->capacity;
+    if (slot >= q->capacity) slot -= q->capacity;
     return q->items + (size_t)slot * q->item_size;
 }
 
@@ -66,11 +64,9 @@ static int queue_grow(struct queue *q, struct limit_record *limit)
     uint32_t capacity, older;
     uint8_t *items;
 
-    if (growth > q->count_max - q->capacity)
-        growth = q->count_max - q->capacity;
+    if (growth > q->count_max - q->capacity) growth = q->count_max - q->capacity;
     capacity = q->capacity + growth;
-    if (!budget_charge(q->budget, slots_bytes(q, growth), limit))
-        return WEIR_E_BUDGET;
+    if (!budget_charge(q->budget, slots_bytes(q, growth), limit)) return WEIR_E_BUDGET;
     items = mem_alloc(q->mem, slots_bytes(q, capacity));
     if (items == NULL) {
         budget_refund(q->budget, slots_bytes(q, growth));
@@ -100,8 +96,7 @@ static bool merged_into_queued(struct queue *q, const void *item)
     uint32_t i;
 
     for (i = 0; i < q->count; i++) {
-        if (!q->merge(slot_at(q, i), item))
-            continue;
+        if (!q->merge(slot_at(q, i), item)) continue;
         q->merged++;
         return true;
     }
@@ -111,15 +106,13 @@ static bool merged_into_queued(struct queue *q, const void *item)
 /* @return whether there is place now */
 static bool make_place(struct queue *q)
 {
-    if (q->count < q->count_max)
-        return true;
+    if (q->count < q->count_max) return true;
     if (q->policy == QUEUE_BLOCK) {
         q->blocked++;
         return false;
     }
     q->dropped++;
-    if (q->policy != QUEUE_DROP_OLD)
-        return false;
+    if (q->policy != QUEUE_DROP_OLD) return false;
     drop_first(q);
     return true;
 }
@@ -128,10 +121,8 @@ int queue_push(struct queue *q, const void *item, struct limit_record *limit)
 {
     int status;
 
-    if (q->policy == QUEUE_MERGE && merged_into_queued(q, item))
-        return 1;
-    if (!make_place(q))
-        return 0;
+    if (q->policy == QUEUE_MERGE && merged_into_queued(q, item)) return 1;
+    if (!make_place(q)) return 0;
     if (q->count == q->capacity) {
         status = queue_grow(q, limit);
         /* A refused budget is a full queue for this policy, as long as there is something to
@@ -141,8 +132,7 @@ int queue_push(struct queue *q, const void *item, struct limit_record *limit)
             drop_first(q);
             status = 0;
         }
-        if (status != 0)
-            return status;
+        if (status != 0) return status;
     }
     q->count++;
     memcpy(slot_at(q, q->count - 1), item, q->item_size);
@@ -152,12 +142,10 @@ int queue_push(struct queue *q, const void *item, struct limit_record *limit)
 
 bool queue_pop(struct queue *q, void *item)
 {
-    if (q->count == 0)
-        return false;
+    if (q->count == 0) return false;
     memcpy(item, slot_at(q, 0), q->item_size);
     drop_first(q);
     /* What a burst took is given back when it is over. */
-    if (q->count == 0 && q->capacity > QUEUE_SLOTS_FIRST)
-        queue_release(q);
+    if (q->count == 0 && q->capacity > QUEUE_SLOTS_FIRST) queue_release(q);
     return true;
 }

@@ -77,24 +77,21 @@ static uint32_t first_starting_after(const struct ranges *set, uint32_t i, uint6
 
 static void delete_between(struct ranges *set, uint32_t from, uint32_t to)
 {
-    if (from == to)
-        return;
+    if (from == to) return;
     memmove(set->items + from, set->items + to, (set->count - to) * sizeof *set->items);
     set->count -= to - from;
 }
 
 static int insert_at(struct ranges *set, uint32_t i, struct range range, const struct mem *mem)
 {
-    if (set->count >= set->count_max)
-        return WEIR_E_LIMIT;
+    if (set->count >= set->count_max) return WEIR_E_LIMIT;
     if (set->count == set->capacity) {
         uint32_t room = set->count_max - set->capacity;
         uint32_t growth = set->capacity == 0 ? RANGES_CAPACITY_FIRST : set->capacity;
         uint32_t capacity = set->capacity + (growth < room ? growth : room);
         size_t more = (capacity - set->capacity) * sizeof *set->items;
 
-        if (!budget_charge(set->budget, more, NULL))
-            return WEIR_E_BUDGET;
+        if (!budget_charge(set->budget, more, NULL)) return WEIR_E_BUDGET;
         struct range *items =
             mem_resize(mem, set->items, set->capacity * sizeof *items, capacity * sizeof *items);
 
@@ -119,12 +116,9 @@ int ranges_add(struct ranges *set, uint64_t start, uint64_t end, const struct me
     /* Those that overlap or touch become one with the new range. */
     from = first_ending_from(set, start);
     to = first_starting_after(set, from, end);
-    if (from == to)
-        return insert_at(set, from, (struct range){start, end}, mem);
-    if (set->items[from].start < start)
-        start = set->items[from].start;
-    if (set->items[to - 1].end > end)
-        end = set->items[to - 1].end;
+    if (from == to) return insert_at(set, from, (struct range){start, end}, mem);
+    if (set->items[from].start < start) start = set->items[from].start;
+    if (set->items[to - 1].end > end) end = set->items[to - 1].end;
     set->items[from] = (struct range){start, end};
     delete_between(set, from + 1, to);
     return 0;
@@ -137,20 +131,16 @@ int ranges_remove(struct ranges *set, uint64_t start, uint64_t end, const struct
     WEIR_ASSERT(start < end);
     from = first_ending_after(set, start);
     to = first_starting_after(set, from, end - 1);
-    if (from == to)
-        return 0;
+    if (from == to) return 0;
     if (to - from == 1 && set->items[from].start < start && set->items[from].end > end) {
         uint64_t old_end = set->items[from].end;
         int status = insert_at(set, from + 1, (struct range){end, old_end}, mem);
 
-        if (status == 0)
-            set->items[from].end = start;
+        if (status == 0) set->items[from].end = start;
         return status;
     }
-    if (set->items[from].start < start)
-        set->items[from++].end = start;
-    if (from < to && set->items[to - 1].end > end)
-        set->items[--to].start = end;
+    if (set->items[from].start < start) set->items[from++].end = start;
+    if (from < to && set->items[to - 1].end > end) set->items[--to].start = end;
     delete_between(set, from, to);
     return 0;
 }
@@ -158,14 +148,12 @@ int ranges_remove(struct ranges *set, uint64_t start, uint64_t end, const struct
 void ranges_drop_below(struct ranges *set, uint64_t n)
 {
     delete_between(set, 0, first_ending_after(set, n));
-    if (set->count > 0 && set->items[0].start < n)
-        set->items[0].start = n;
+    if (set->count > 0 && set->items[0].start < n) set->items[0].start = n;
 }
 
 void ranges_drop_first(struct ranges *set)
 {
-    if (set->count > 0)
-        delete_between(set, 0, 1);
+    if (set->count > 0) delete_between(set, 0, 1);
 }
 
 const struct range *ranges_at_or_above(const struct ranges *set, uint64_t n)
@@ -186,8 +174,7 @@ bool ranges_covers(const struct ranges *set, uint64_t start, uint64_t end)
 {
     const struct range *range;
 
-    if (start >= end)
-        return true;
+    if (start >= end) return true;
     range = ranges_at_or_above(set, start);
     return range != NULL && range->start <= start && range->end >= end;
 }
@@ -197,7 +184,6 @@ uint64_t ranges_total(const struct ranges *set)
     uint64_t total = 0;
     uint32_t i;
 
-    for (i = 0; i < set->count; i++)
-        total += set->items[i].end - set->items[i].start;
+    for (i = 0; i < set->count; i++) total += set->items[i].end - set->items[i].start;
     return total;
 }

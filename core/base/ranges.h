@@ -21,8 +21,8 @@ void ranges_init(struct ranges *set, uint32_t count_max);
 /** Charge the items to a budget from now on; the set must be empty (asserted). */
 void ranges_set_budget(struct ranges *set, struct budget *budget);
 void ranges_free(struct ranges *set, const struct mem *mem);
-/** Add [start, end), start < end. @return 0, WEIR_E_BUDGET (unchanged), WEIR_E_LIMIT (would exceed count_max; unchanged) or
- *  WEIR_E_MEMORY (unchanged) */
+/** Add [start, end), start < end. @return 0, WEIR_E_BUDGET (unchanged), WEIR_E_LIMIT (would exceed
+ *  count_max; unchanged) or WEIR_E_MEMORY (unchanged) */
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);
 /** Take [start, end) out. May split one range. @return as ranges_add */
 int ranges_remove(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);

@@ -20,8 +20,7 @@ void ring_init(struct ring *ring, uint64_t base)
 
 void ring_release(struct ring *ring, const struct mem *mem, struct budget *budget)
 {
-    if (ring->capacity == 0)
-        return;
+    if (ring->capacity == 0) return;
     mem_free(mem, ring->bytes, ring->capacity);
     budget_refund(budget, ring->capacity);
     ring->bytes = NULL;
@@ -55,16 +54,11 @@ int ring_reserve(struct ring *ring, uint64_t end, const struct mem *mem, struct 
     uint64_t need = end > ring->base ? end - ring->base : 0;
     size_t first;
 
-    if (need <= ring->capacity)
-        return 0;
-    if (need > RING_CAPACITY_MAX)
-        return WEIR_E_MEMORY;
-    if (larger.capacity == 0)
-        larger.capacity = RING_CAPACITY_MIN;
-    while (larger.capacity < need)
-        larger.capacity *= 2;
-    if (!budget_charge(budget, larger.capacity - ring->capacity, limit))
-        return WEIR_E_BUDGET;
+    if (need <= ring->capacity) return 0;
+    if (need > RING_CAPACITY_MAX) return WEIR_E_MEMORY;
+    if (larger.capacity == 0) larger.capacity = RING_CAPACITY_MIN;
+    while (larger.capacity < need) larger.capacity *= 2;
+    if (!budget_charge(budget, larger.capacity - ring->capacity, limit)) return WEIR_E_BUDGET;
     /* Zeroed: a hole that is read by mistake must not show another peer's bytes. */
     larger.bytes = mem_alloc(mem, larger.capacity);
     if (larger.bytes == NULL) {
@@ -85,13 +79,11 @@ void ring_write(struct ring *ring, uint64_t offset, const void *data, size_t len
 {
     size_t first;
 
-    if (len == 0)
-        return;
+    if (len == 0) return;
     check_inside(ring, offset, len);
     first = piece_len(ring, offset, len);
     memcpy(ring->bytes + (offset & (ring->capacity - 1)), data, first);
-    if (len > first)
-        memcpy(ring->bytes, (const uint8_t *)data + first, len - first);
+    if (len > first) memcpy(ring->bytes, (const uint8_t *)data + first, len - first);
 }
 
 void ring_read(const struct ring *ring, uint64_t offset, void *out, size_t len)
@@ -99,18 +91,15 @@ void ring_read(const struct ring *ring, uint64_t offset, void *out, size_t len)
     const uint8_t *piece;
     size_t first = ring_view(ring, offset, len, &piece);
 
-    if (len == 0)
-        return;
+    if (len == 0) return;
     memcpy(out, piece, first);
-    if (len > first)
-        memcpy((uint8_t *)out + first, ring->bytes, len - first);
+    if (len > first) memcpy((uint8_t *)out + first, ring->bytes, len - first);
 }
 
 size_t ring_view(const struct ring *ring, uint64_t offset, size_t len, const uint8_t **data)
 {
     *data = NULL;
-    if (len == 0)
-        return 0;
+    if (len == 0) return 0;
     check_inside(ring, offset, len);
     *data = ring->bytes + (offset & (ring->capacity - 1));
     return piece_len(ring, offset, len);

@@ -66,8 +66,7 @@ uint32_t rng_u32(struct rng *rng)
     WEIR_ASSERT(rng->used <= 4);
     if (rng->used == 4) {
         philox(rng->counter, rng->key, rng->block);
-        for (i = 0; i < 4 && ++rng->counter[i] == 0; i++)
-            continue;
+        for (i = 0; i < 4 && ++rng->counter[i] == 0; i++) continue;
         rng->used = 0;
     }
     return rng->block[rng->used++];
@@ -93,8 +92,7 @@ uint64_t rng_below(struct rng *rng, uint64_t bound)
     product = (wide)rng_u64(rng) * bound;
     if ((uint64_t)product < bound) {
         unfair = (0 - bound) % bound;
-        while ((uint64_t)product < unfair)
-            product = (wide)rng_u64(rng) * bound;
+        while ((uint64_t)product < unfair) product = (wide)rng_u64(rng) * bound;
     }
     return (uint64_t)(product >> 64);
 }

@@ -20,15 +20,12 @@ uint64_t uvarint_read(struct reader *r)
     for (i = 0; i < UVARINT_BYTES_MAX; i++) {
         uint8_t byte = reader_u8(r);
 
-        if (r->failed)
-            return 0;
+        if (r->failed) return 0;
         v |= (uint64_t)(byte & 0x7f) << (7 * i);
-        if ((byte & 0x80) != 0)
-            continue;
+        if ((byte & 0x80) != 0) continue;
         /* A last byte of 0 adds nothing: a second spelling of a shorter form would give one
          * address two names. */
-        if (byte == 0 && i > 0)
-            return uvarint_fail(r);
+        if (byte == 0 && i > 0) return uvarint_fail(r);
         return v;
     }
     return uvarint_fail(r);

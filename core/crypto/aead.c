@@ -23,8 +23,8 @@ int aead_open(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], co
 {
     if (suite != AEAD_CHACHA20_POLY1305) return WEIR_E_ARGUMENT;
     if (sealed_len < AEAD_TAG_SIZE) return WEIR_E_DECRYPT;
-    int failed = crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_len,
-                                                           aad, aad_len, nonce, key);
+    int failed = crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, sealed, sealed_len, aad,
+                                                           aad_len, nonce, key);
     return failed != 0 ? WEIR_E_DECRYPT : 0;
 }
 

@@ -57,8 +57,8 @@ void protect_seal(const struct protect_keys *keys, uint64_t packet_number, const
 {
     uint8_t nonce[AEAD_NONCE_SIZE];
     protect_nonce(keys, packet_number, nonce);
-    int failed = aead_seal(keys->suite, keys->key, nonce, header, header_len, payload, len,
-                           payload);
+    int failed =
+        aead_seal(keys->suite, keys->key, nonce, header, header_len, payload, len, payload);
     WEIR_ASSERT(failed == 0);
 }
 

@@ -9,8 +9,6 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-/* ------------------------------------------------------------------ the table */
-
 static int64_t host_poll(void *context, weir_event *events, uint32_t cap, int64_t timeout_us)
 {
     return turn_poll(context, events, cap, timeout_us);
@@ -109,8 +107,6 @@ static int host_wake(void *context)
     return 0;
 }
 
-/* ------------------------------------------------------- opening and closing */
-
 static void free_buffers(struct host *host)
 {
     mem_free(host->mem, host->batch.bytes, (size_t)UDP_BATCH * UDP_RECEIVE_BYTES);
@@ -123,7 +119,8 @@ static void free_shell(struct host *host)
     mem_free(host->mem, host, sizeof *host);
 }
 
-/* The loop's end and the node's release each hold the shell, with the descriptor that wake writes to. */
+/* The loop's end and the node's release each hold the shell, with the descriptor that wake writes
+ * to. */
 static void let_go(struct host *host)
 {
     if (__atomic_sub_fetch(&host->references, 1, __ATOMIC_ACQ_REL) == 0) free_shell(host);
@@ -161,7 +158,8 @@ static int fail_descriptors(struct host *host, weir_error *error)
     if (host->timer_fd >= 0) (void)close(host->timer_fd);
     free_buffers(host);
     free_shell(host);
-    return fail_with(error, WEIR_E_SOCKET, "no descriptors are left for a node: raise the limit of"
+    return fail_with(error, WEIR_E_SOCKET,
+                     "no descriptors are left for a node: raise the limit of"
                      " open files (ulimit -n)");
 }
 

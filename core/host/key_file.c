@@ -17,7 +17,7 @@
  * the name is taken (rename would replace it). A crash leaves at most the other file, readable by
  * the owner alone. */
 
-enum { TEMPORARY_TRIES = 8 };  /* names of 64 random bits: a second try is already a surprise */
+enum { TEMPORARY_TRIES = 8 }; /* names of 64 random bits: a second try is already a surprise */
 
 static int fail_io(weir_error *error, int number, const char *doing, const char *path)
 {
@@ -113,8 +113,10 @@ int key_file_load(const char *path, struct key_pair *pair, weir_error *error)
     code = key_pair_decode(pair, text, (size_t)len, &why);
     secret_zero(text, sizeof text);
     if (code != 0) {
-        return fail_with(error, code, "%.80s is not a usable key file (%.80s): restore it from a"
-                         " copy, or make a new key", path, why != NULL ? why : "damaged");
+        return fail_with(error, code,
+                         "%.80s is not a usable key file (%.80s): restore it from a"
+                         " copy, or make a new key",
+                         path, why != NULL ? why : "damaged");
     }
     return 0;
 }
@@ -195,8 +197,10 @@ int key_file_save(const char *path, const struct key_pair *pair, weir_error *err
     if (number == 0 && link(name, path) != 0) number = errno;
     (void)unlink(name);
     if (number == EEXIST) {
-        return fail_with(error, WEIR_E_EXISTS, "%.120s exists and is not overwritten: choose"
-                         " another name, or move the old key away", path);
+        return fail_with(error, WEIR_E_EXISTS,
+                         "%.120s exists and is not overwritten: choose"
+                         " another name, or move the old key away",
+                         path);
     }
     if (number != 0) return fail_io(error, number, "writing", path);
     if (sync_folder(path) != 0) return fail_io(error, errno, "writing", path);

@@ -53,7 +53,8 @@ static int socket_open(struct ports *ports, const struct endpoint *want, struct 
     code = udp_socket_open(&s->udp, want, &ports->options, error);
     if (code == 0 && uv_poll_init(ports->loop, &s->poll, s->udp.fd) != 0) {
         udp_socket_close(&s->udp);
-        code = fail_with(error, WEIR_E_SOCKET, "the system cannot watch a socket: raise the limits"
+        code = fail_with(error, WEIR_E_SOCKET,
+                         "the system cannot watch a socket: raise the limits"
                          " of open files and of epoll watches");
     }
     if (code != 0) {
@@ -121,8 +122,10 @@ static int open_port(struct ports *ports, const struct endpoint *want, uint32_t 
     int code;
 
     if (!find_free(ports, &at)) {
-        return fail_with(error, WEIR_E_SOCKET, "%d ports are open and that is the limit: listen on"
-                         " [::] or 0.0.0.0 instead of on each address", PORTS_MAX);
+        return fail_with(error, WEIR_E_SOCKET,
+                         "%d ports are open and that is the limit: listen on"
+                         " [::] or 0.0.0.0 instead of on each address",
+                         PORTS_MAX);
     }
     if (want->family == ENDPOINT_IP6 && endpoint_is_unspecified(want)) {
         code = open_pair(ports, want, &port, error);

@@ -11,16 +11,16 @@ struct lookup {
     uv_getaddrinfo_t uv;
     struct resolve_request *request;
     bool is_started, is_done;
-    int error;                 /* uv's */
+    int error; /* uv's */
     uint32_t count;
     struct endpoint addresses[RESOLVE_ADDRESSES_MAX];
 };
 struct resolve_request {
     struct resolve *resolve;
     uint64_t token;
-    uint64_t first_us;         /* when the first addresses came; 0: none yet */
+    uint64_t first_us; /* when the first addresses came; 0: none yet */
     bool ip6_first;
-    bool is_over;              /* told or cancelled: only waits for its lookups to end */
+    bool is_over; /* told or cancelled: only waits for its lookups to end */
     struct lookup ip6, ip4;
 };
 
@@ -89,8 +89,8 @@ static void lookup_start(struct resolve *r, struct resolve_request *q, struct lo
                          const char *name, int family)
 {
     /* ADDRCONFIG: no AAAA on a machine that has no IPv6 address to use one from. */
-    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM,
-                             .ai_flags = AI_ADDRCONFIG};
+    struct addrinfo hints = {
+        .ai_family = family, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_ADDRCONFIG};
     int result;
 
     l->request = q;

@@ -14,7 +14,8 @@ socklen_t sockaddr_of(const struct endpoint *endpoint, struct sockaddr_storage *
         return sizeof in;
     }
     if (endpoint->family == ENDPOINT_IP6) {
-        struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(endpoint->port),
+        struct sockaddr_in6 in = {.sin6_family = AF_INET6,
+                                  .sin6_port = htons(endpoint->port),
                                   .sin6_scope_id = endpoint->scope_id};
 
         memcpy(&in.sin6_addr, endpoint->bytes, 16);

@@ -26,12 +26,10 @@
  * controller's pacing and, through it, the writers. */
 
 enum {
-    SEND_RUNS_MAX = 64,        /* per pass: 4 MiB; then it is the turn of what arrived */
-    EVENT_TURNS_MAX = 4,       /* polls in a row that may give events and not look at sockets */
-    RETRY_US = 1000,           /* the system has no buffers, or a deadline is due while blocked */
+    SEND_RUNS_MAX = 64,  /* per pass: 4 MiB; then it is the turn of what arrived */
+    EVENT_TURNS_MAX = 4, /* polls in a row that may give events and not look at sockets */
+    RETRY_US = 1000,     /* the system has no buffers, or a deadline is due while blocked */
 };
-
-/* ------------------------------------------------------------------ waiting */
 
 static void on_timer(uv_poll_t *poll, int status, int events)
 {
@@ -139,8 +137,6 @@ void turn_settle(struct host *host)
     arm(host, at_us);
 }
 
-/* ------------------------------------------------------------------ sending */
-
 static void run_drop(struct host *host)
 {
     host->has_run = false;
@@ -202,8 +198,6 @@ void turn_send(struct host *host, uint64_t now_us)
     }
     host->has_more = true;
 }
-
-/* ---------------------------------------------------------------- taking in */
 
 static void give(struct host *host, uint32_t kind, const struct datagram_in *datagram,
                  uint64_t now_us)

@@ -26,8 +26,6 @@
  * In: the kernel may merge what arrived from one sender into one buffer (UDP_GRO) and tells the
  * size of the parts; the engine takes such a run apart. */
 
-/* ------------------------------------------------------------------ receiving */
-
 static void batch_prepare(struct udp_batch *batch)
 {
     unsigned i;
@@ -135,8 +133,6 @@ unsigned udp_socket_receive(struct udp_socket *s, struct udp_batch *batch)
     }
     return filled;
 }
-
-/* -------------------------------------------------------------------- sending */
 
 static void put_control(struct msghdr *m, int level, int type, const void *value, size_t len)
 {

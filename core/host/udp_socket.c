@@ -68,22 +68,28 @@ static int fail_open(weir_error *error, int number, const struct endpoint *want)
     case EPERM:
         return fail_with(error, WEIR_E_PERMISSION,
                          "the system does not permit listening on %s: choose a port from 1024 up,"
-                         " or run with CAP_NET_BIND_SERVICE", text);
+                         " or run with CAP_NET_BIND_SERVICE",
+                         text);
     case EADDRNOTAVAIL:
         return fail_with(error, WEIR_E_ADDRESS,
                          "%s is not an address of this machine: listen on one of its own, or on"
-                         " :%u for all", text, want->port);
+                         " :%u for all",
+                         text, want->port);
     case EAFNOSUPPORT:
     case EPROTONOSUPPORT:
         return fail_with(error, WEIR_E_UNREACHABLE, "this machine has no %s: use the other family",
                          want->family == ENDPOINT_IP6 ? "IPv6" : "IPv4");
     case EMFILE:
     case ENFILE:
-        return fail_with(error, WEIR_E_SOCKET, "no socket for %s, because too many files are open:"
-                         " raise the limit (ulimit -n)", text);
+        return fail_with(error, WEIR_E_SOCKET,
+                         "no socket for %s, because too many files are open:"
+                         " raise the limit (ulimit -n)",
+                         text);
     default:
-        return fail_with(error, WEIR_E_SOCKET, "the system refused a UDP socket for %s (%s): look"
-                         " at the network set-up", text, fail_words(number, words, sizeof words));
+        return fail_with(error, WEIR_E_SOCKET,
+                         "the system refused a UDP socket for %s (%s): look"
+                         " at the network set-up",
+                         text, fail_words(number, words, sizeof words));
     }
 }
 

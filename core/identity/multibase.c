@@ -127,9 +127,7 @@ int multibase_encode(enum multibase base, const void *bytes, size_t len, char *t
         case MULTIBASE_BASE36:
             count = number_encode(base36_digits, 36, bytes, len, text, cap);
             break;
-        case MULTIBASE_BASE32:
-            count = base32_encode(bytes, len, text, cap);
-            break;
+        case MULTIBASE_BASE32: count = base32_encode(bytes, len, text, cap); break;
         }
     }
     if (count < 0 && cap > 0) text[0] = '\0';
@@ -140,12 +138,9 @@ int multibase_decode(enum multibase base, const char *text, size_t len, void *by
 {
     if (len > MULTIBASE_TEXT_MAX) return WEIR_E_ARGUMENT;
     switch (base) {
-    case MULTIBASE_BASE58:
-        return number_decode(base58_digits, 58, text, len, bytes, cap);
-    case MULTIBASE_BASE36:
-        return number_decode(base36_digits, 36, text, len, bytes, cap);
-    case MULTIBASE_BASE32:
-        return base32_decode(text, len, bytes, cap);
+    case MULTIBASE_BASE58: return number_decode(base58_digits, 58, text, len, bytes, cap);
+    case MULTIBASE_BASE36: return number_decode(base36_digits, 36, text, len, bytes, cap);
+    case MULTIBASE_BASE32: return base32_decode(text, len, bytes, cap);
     }
     return WEIR_E_ARGUMENT;
 }

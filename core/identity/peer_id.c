@@ -17,7 +17,7 @@ enum {
     CID_CODEC_LIBP2P_KEY = 0x72,
     CID_PREFIX_SIZE = 2,
     KEY_TYPE_ED25519 = 1,
-    KEY_TYPE_LAST = 3          /* RSA 0, Ed25519 1, Secp256k1 2, ECDSA 3 */
+    KEY_TYPE_LAST = 3 /* RSA 0, Ed25519 1, Secp256k1 2, ECDSA 3 */
 };
 /* The head of every Ed25519 id: identity, 36 bytes; key type 1; data, 32 bytes. */
 static const uint8_t ed25519_prefix[6] = {HASH_IDENTITY, 36, 0x08, KEY_TYPE_ED25519, 0x12, 32};
@@ -90,14 +90,10 @@ int peer_id_parse(struct peer_id *id, const char *text, size_t len)
         return peer_id_from_bytes(id, bytes, (size_t)count);
     }
     switch (text[0]) {
-    case 'b':
-        return peer_id_parse_cid(id, MULTIBASE_BASE32, text + 1, len - 1);
-    case 'k':
-        return peer_id_parse_cid(id, MULTIBASE_BASE36, text + 1, len - 1);
-    case 'z':
-        return peer_id_parse_cid(id, MULTIBASE_BASE58, text + 1, len - 1);
-    default:
-        return WEIR_E_PEER_ID;
+    case 'b': return peer_id_parse_cid(id, MULTIBASE_BASE32, text + 1, len - 1);
+    case 'k': return peer_id_parse_cid(id, MULTIBASE_BASE36, text + 1, len - 1);
+    case 'z': return peer_id_parse_cid(id, MULTIBASE_BASE58, text + 1, len - 1);
+    default: return WEIR_E_PEER_ID;
     }
 }
 

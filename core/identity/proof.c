@@ -17,7 +17,7 @@ enum {
     FIELD_IDENTITY_KEY = 1,
     FIELD_IDENTITY_SIG = 2,
     FIELD_EXTENSIONS = 4,
-    FIELD_LAST = 536870911,    /* 2^29-1, the largest number of a protobuf field */
+    FIELD_LAST = 536870911, /* 2^29-1, the largest number of a protobuf field */
     KEY_HEAD_SIZE = 4,
     KEY_MESSAGE_SIZE = KEY_HEAD_SIZE + ED25519_PUBLIC_SIZE
 };
@@ -56,8 +56,8 @@ int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], cons
     proof_write_bytes(&w, FIELD_IDENTITY_KEY, key, sizeof key);
     proof_write_bytes(&w, FIELD_IDENTITY_SIG, signature, sizeof signature);
     if (params != NULL) {
-        uint64_t inner = uvarint_size(PROOF_TAG(PROOF_PARAMS_FIELD)) + uvarint_size(params_len) +
-                         params_len;
+        uint64_t inner =
+            uvarint_size(PROOF_TAG(PROOF_PARAMS_FIELD)) + uvarint_size(params_len) + params_len;
         uvarint_write(&w, PROOF_TAG(FIELD_EXTENSIONS));
         uvarint_write(&w, inner);
         proof_write_bytes(&w, PROOF_PARAMS_FIELD, params, params_len);
@@ -69,7 +69,7 @@ int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], cons
 struct field {
     uint64_t number;
     unsigned wire;
-    struct reader bytes;       /* of WIRE_BYTES */
+    struct reader bytes; /* of WIRE_BYTES */
 };
 
 /* @return false, with r->failed set, when the bytes are no field */
@@ -81,18 +81,10 @@ static bool proof_read_field(struct reader *r, struct field *field)
     field->wire = (unsigned)(tag & 7);
     if (field->number == 0 || field->number > FIELD_LAST) r->failed = true;
     switch (field->wire) {
-    case WIRE_VARINT:
-        (void)uvarint_read(r);
-        break;
-    case WIRE_FIXED64:
-        reader_skip(r, 8);
-        break;
-    case WIRE_FIXED32:
-        reader_skip(r, 4);
-        break;
-    case WIRE_BYTES:
-        field->bytes = reader_sub(r, uvarint_read(r));
-        break;
+    case WIRE_VARINT: (void)uvarint_read(r); break;
+    case WIRE_FIXED64: reader_skip(r, 8); break;
+    case WIRE_FIXED32: reader_skip(r, 4); break;
+    case WIRE_BYTES: field->bytes = reader_sub(r, uvarint_read(r)); break;
     default: /* groups, which proto3 has not, and two types that do not exist */
         r->failed = true;
         break;

@@ -325,8 +325,9 @@ WEIR_API int32_t weir_node_listen(weir_node *node, const char *address);
  *  @since  0.1 */
 WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint32_t cap);
 
-/** The i-th address as an invitation, the form for people: "weir:PEERID@host:port". What a node that
- *  listens on all addresses (0.0.0.0, [::]) prints must be completed with a host that others reach.
+/** The i-th address as an invitation, the form for people: "weir:PEERID@host:port". What a node
+ *  that listens on all addresses (0.0.0.0, [::]) prints must be completed with a host that others
+ *  reach.
  *  @return as weir_node_address
  *  @since  0.1 */
 WEIR_API int32_t weir_node_invitation(weir_node *node, uint32_t i, char *text, uint32_t cap);

@@ -25,12 +25,10 @@ static uint64_t clamp(uint64_t v, uint64_t low, uint64_t high)
 void limits_derive(struct limits *limits, uint64_t memory_bytes, uint64_t peers_max)
 {
     uint64_t *v = limits->value;
-    for (unsigned i = 0; i < LIMIT_COUNT; i++)
-        v[i] = infos[i].value;
+    for (unsigned i = 0; i < LIMIT_COUNT; i++) v[i] = infos[i].value;
     v[LIMIT_NODE_MEMORY] = memory_bytes != 0 ? memory_bytes : UINT64_C(256) << 20;
     v[LIMIT_PEER_MEMORY] = clamp(v[LIMIT_NODE_MEMORY] / 4, UINT64_C(64) << 10, UINT64_C(16) << 20);
-    if (v[LIMIT_PEER_MEMORY] > v[LIMIT_NODE_MEMORY])
-        v[LIMIT_PEER_MEMORY] = v[LIMIT_NODE_MEMORY];
+    if (v[LIMIT_PEER_MEMORY] > v[LIMIT_NODE_MEMORY]) v[LIMIT_PEER_MEMORY] = v[LIMIT_NODE_MEMORY];
     v[LIMIT_PEERS] = peers_max != 0 ? peers_max : clamp(v[LIMIT_NODE_MEMORY] / 65536, 8, 1 << 20);
     v[LIMIT_CONNECTION_WINDOW] = v[LIMIT_PEER_MEMORY] / 2;
     v[LIMIT_STREAM_WINDOW] = v[LIMIT_PEER_MEMORY] / 4;
@@ -50,8 +48,7 @@ const struct limit_info *limit_info(unsigned i)
 unsigned limit_find(const char *name)
 {
     for (unsigned i = 1; i < LIMIT_COUNT; i++) {
-        if (strcmp(infos[i].name, name) == 0)
-            return i;
+        if (strcmp(infos[i].name, name) == 0) return i;
     }
     return LIMIT_NONE;
 }

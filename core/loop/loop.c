@@ -30,11 +30,9 @@ static int op_open(const struct transport_env *env, struct transport **out)
 {
     struct loop *t = mem_alloc(env->mem, sizeof *t);
     *out = NULL;
-    if (t == NULL)
-        return WEIR_E_MEMORY;
+    if (t == NULL) return WEIR_E_MEMORY;
     transport_init(&t->base, &loop_transport, env);
-    for (unsigned i = 0; i < LOOP_LISTS; i++)
-        list_init(&t->lists[i]);
+    for (unsigned i = 0; i < LOOP_LISTS; i++) list_init(&t->lists[i]);
     *out = &t->base;
     return 0;
 }
@@ -47,8 +45,7 @@ static void op_close(struct transport *base)
     struct loop_answer *answer;
     for (unsigned i = 0; i < LOOP_LISTS; i++) {
         while ((c = list_first(&t->lists[i], struct loop_conn, link)) != NULL) {
-            if (c->conn.state == CONN_UP)
-                metric_dec(base->env->metrics, METRIC_CONNECTIONS_OPEN);
+            if (c->conn.state == CONN_UP) metric_dec(base->env->metrics, METRIC_CONNECTIONS_OPEN);
             loop_conn_destroy(c);
         }
     }
@@ -65,8 +62,7 @@ static uint64_t op_deadline(const struct transport *base)
 {
     const struct loop *t = loop_of(base);
     const struct loop_conn *c = list_first(&t->lists[LOOP_DIALLING], struct loop_conn, link);
-    if (c == NULL)
-        return UINT64_MAX;
+    if (c == NULL) return UINT64_MAX;
     uint64_t wait = base->env->limits->value[LIMIT_HANDSHAKE_TIME];
     return wait > UINT64_MAX - c->time_us ? UINT64_MAX : c->time_us + wait;
 }
@@ -87,8 +83,7 @@ static void turn_list(struct list *list)
     for (struct list *link = list->next; link != list;) {
         struct loop_conn *c = list_entry(link, struct loop_conn, link);
         link = link->next;
-        if (c->conn.state != CONN_UP)
-            continue;
+        if (c->conn.state != CONN_UP) continue;
         streams_on_turn(&c->conn);
         loop_conn_place(c);
     }
@@ -107,15 +102,13 @@ static int op_dial(struct transport *base, const struct transport_dial *dial, ui
 {
     (void)now_us;
     *out = NULL;
-    if (dial->remote.family != ENDPOINT_MEMORY)
-        return WEIR_E_UNREACHABLE;
+    if (dial->remote.family != ENDPOINT_MEMORY) return WEIR_E_UNREACHABLE;
     const uint8_t *expected = peer_id_key(&dial->expected);
     if (dial->expected.len != 0 && expected == NULL)
         return WEIR_E_IDENTITY; /* nobody in memory has an id without a key */
     uint64_t remote = endpoint_memory_number(&dial->remote);
     struct loop_conn *c = loop_conn_make(loop_of(base), CONN_DIALLER, remote, dial->socket);
-    if (c == NULL)
-        return WEIR_E_MEMORY;
+    if (c == NULL) return WEIR_E_MEMORY;
     if (expected != NULL) {
         memcpy(c->peer_key, expected, sizeof c->peer_key);
         c->flags |= LOOP_EXPECTS;
@@ -132,8 +125,7 @@ static void op_conn_close(struct transport_conn *conn, uint32_t reason, const ch
 {
     struct loop_conn *c = conn_of(conn);
     bool was_connecting = conn->state == CONN_CONNECTING;
-    if (conn->state >= CONN_CLOSING)
-        return;
+    if (conn->state >= CONN_CLOSING) return;
     loop_conn_end(c, CONN_END_LOCAL, 0, reason, text, text_len, now_us);
     if ((c->flags & LOOP_OPEN) != 0) {
         c->flags &= (uint16_t)~LOOP_OPEN;
@@ -143,8 +135,7 @@ static void op_conn_close(struct transport_conn *conn, uint32_t reason, const ch
     if (was_connecting) {
         c->flags |= LOOP_WAITS;
     } else {
-        if ((c->flags & LOOP_ACCEPT) != 0)
-            c->flags |= LOOP_REFUSES;
+        if ((c->flags & LOOP_ACCEPT) != 0) c->flags |= LOOP_REFUSES;
         c->flags &= (uint16_t) ~(LOOP_ACCEPT | LOOP_READY);
         c->flags |= LOOP_END;
     }
@@ -191,12 +182,10 @@ static uint64_t rtt_of(const struct loop_conn *c)
 static void op_stream_changed(struct stream *s, unsigned what, uint64_t now_us)
 {
     struct loop_conn *c = conn_of(s->conn);
-    if (c->conn.state != CONN_UP)
-        return;
+    if (c->conn.state != CONN_UP) return;
     if ((what & STREAM_CONSUMED) != 0) {
         /* Without a time it is a stream that goes: it gets no credit any more. */
-        if (now_us != 0)
-            streams_update_credit(s, rtt_of(c), now_us);
+        if (now_us != 0) streams_update_credit(s, rtt_of(c), now_us);
         /* A world has room for very many streams because those without bytes hold no buffer. */
         if (s->in.ring.base == s->in.contiguous && s->in.gaps_above.count == 0)
             ring_release(&s->in.ring, s->conn->transport->env->mem, &s->conn->streams->budget);
@@ -234,8 +223,7 @@ static const uint8_t *op_conn_peer_key(const struct transport_conn *conn)
 static const char *op_conn_network(const struct transport_conn *conn)
 {
     const struct loop_conn *c = conn_of(conn);
-    if ((c->flags & LOOP_KNOWN) == 0)
-        return "";
+    if ((c->flags & LOOP_KNOWN) == 0) return "";
     const struct loop_facts *facts = loop_table_facts(c);
     return facts != NULL ? facts->network : conn->transport->env->network;
 }

@@ -55,8 +55,7 @@ struct loop_conn *loop_conn_make(struct loop *t, enum conn_role role, uint64_t r
 void loop_conn_destroy(struct loop_conn *c)
 {
     const struct transport_env *env = env_of(c);
-    if ((c->flags & LOOP_LISTED) != 0)
-        loop_table_remove(c);
+    if ((c->flags & LOOP_LISTED) != 0) loop_table_remove(c);
     loop_table_drop_facts(c);
     list_remove(&c->link);
     conn_release(&c->conn);
@@ -75,16 +74,11 @@ static enum loop_list list_for(const struct loop_conn *c)
 {
     const unsigned says = LOOP_OPEN | LOOP_ACCEPT | LOOP_READY | LOOP_END;
     const struct conn_streams *st = c->conn.streams;
-    if ((c->flags & LOOP_LISTED) == 0)
-        return LOOP_RESTING;
-    if ((c->flags & says) != 0)
-        return LOOP_SENDING;
-    if (c->conn.state == CONN_CONNECTING || (c->flags & LOOP_WAITS) != 0)
-        return LOOP_DIALLING;
-    if (c->conn.state != CONN_UP)
-        return LOOP_RESTING;
-    if (streams_want_send(&c->conn))
-        return LOOP_SENDING;
+    if ((c->flags & LOOP_LISTED) == 0) return LOOP_RESTING;
+    if ((c->flags & says) != 0) return LOOP_SENDING;
+    if (c->conn.state == CONN_CONNECTING || (c->flags & LOOP_WAITS) != 0) return LOOP_DIALLING;
+    if (c->conn.state != CONN_UP) return LOOP_RESTING;
+    if (streams_want_send(&c->conn)) return LOOP_SENDING;
     return st != NULL && !list_is_empty(&st->touched) ? LOOP_ACTIVE : LOOP_RESTING;
 }
 
@@ -92,12 +86,10 @@ void loop_conn_place(struct loop_conn *c)
 {
     const struct conn_streams *st = c->conn.streams;
     enum loop_list list = list_for(c);
-    if (c->list == list)
-        return;
+    if (c->list == list) return;
     move(c, list);
     /* A lane without bytes needs no buffer while nothing happens. */
-    if (list == LOOP_RESTING && st != NULL && st->count <= TRIM_STREAMS_MAX)
-        streams_trim(&c->conn);
+    if (list == LOOP_RESTING && st != NULL && st->count <= TRIM_STREAMS_MAX) streams_trim(&c->conn);
 }
 
 /* Keep what the peer says of itself only where it differs from what we say. */
@@ -116,8 +108,7 @@ static int keep_facts(struct loop_conn *c, const struct message_hello *hello)
 int loop_conn_streams(struct loop_conn *c)
 {
     struct streams_grants own;
-    if (c->conn.streams != NULL)
-        return 0;
+    if (c->conn.streams != NULL) return 0;
     const struct loop_facts *facts = loop_table_facts(c);
     streams_own_grants(env_of(c)->limits, &own);
     return streams_open(&c->conn, &own, facts != NULL ? &facts->grants : &own);
@@ -135,8 +126,7 @@ int loop_conn_up(struct loop_conn *c, const struct message_hello *hello)
 {
     struct metrics *metrics = env_of(c)->metrics;
     int error = keep_facts(c, hello);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     loop_conn_know(c, &hello->peer);
     c->conn.state = CONN_UP;
     metric_inc(metrics, METRIC_HANDSHAKES_DONE);
@@ -157,8 +147,7 @@ void loop_conn_end(struct loop_conn *c, enum conn_end_by by, int error, uint32_t
         [CONN_END_HANDSHAKE] = METRIC_CONNECTIONS_CLOSED_LOCAL,
     };
     struct metrics *metrics = env_of(c)->metrics;
-    if (c->conn.state >= CONN_CLOSING)
-        return;
+    if (c->conn.state >= CONN_CLOSING) return;
     if (c->conn.state == CONN_UP) {
         metric_dec(metrics, METRIC_CONNECTIONS_OPEN);
     } else {
@@ -173,12 +162,10 @@ void loop_conn_end(struct loop_conn *c, enum conn_end_by by, int error, uint32_t
 void loop_conn_fail(struct loop_conn *c, enum conn_end_by by, int error, uint32_t reason,
                     const char *text, uint64_t now_us)
 {
-    if (error == WEIR_E_PROTOCOL)
-        metric_inc(env_of(c)->metrics, METRIC_PROTOCOL_VIOLATIONS);
+    if (error == WEIR_E_PROTOCOL) metric_inc(env_of(c)->metrics, METRIC_PROTOCOL_VIOLATIONS);
     log_write(env_of(c)->log, now_us, LOG_DEBUG, "closing a connection in memory: %s", text);
     loop_conn_end(c, by, error, reason, text, strlen(text), now_us);
-    if ((c->flags & LOOP_ACCEPT) != 0)
-        c->flags |= LOOP_REFUSES;
+    if ((c->flags & LOOP_ACCEPT) != 0) c->flags |= LOOP_REFUSES;
     c->flags &= (uint16_t) ~(LOOP_OPEN | LOOP_ACCEPT | LOOP_READY);
     if (c->remote_number == 0) {
         loop_conn_drop(c);

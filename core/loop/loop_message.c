@@ -17,11 +17,9 @@ static bool read_network(struct reader *r, char out[MESSAGE_NETWORK_MAX + 1])
     uint8_t len = reader_u8(r);
     const uint8_t *bytes = reader_bytes(r, len);
     memset(out, 0, MESSAGE_NETWORK_MAX + 1);
-    if (bytes == NULL || len > MESSAGE_NETWORK_MAX)
-        return false;
+    if (bytes == NULL || len > MESSAGE_NETWORK_MAX) return false;
     for (uint8_t i = 0; i < len; i++) {
-        if (bytes[i] < ' ' || bytes[i] == 0x7f)
-            return false;
+        if (bytes[i] < ' ' || bytes[i] == 0x7f) return false;
     }
     memcpy(out, bytes, len);
     return true;
@@ -32,12 +30,9 @@ static bool read_hello(struct reader *r, struct message_hello *out)
     struct streams_grants *g = &out->grants;
     uint8_t len = reader_u8(r);
     const uint8_t *bytes = reader_bytes(r, len);
-    if (bytes == NULL || peer_id_from_bytes(&out->peer, bytes, len) != 0)
-        return false;
-    if (peer_id_key(&out->peer) == NULL)
-        return false;
-    if (!read_network(r, out->network))
-        return false;
+    if (bytes == NULL || peer_id_from_bytes(&out->peer, bytes, len) != 0) return false;
+    if (peer_id_key(&out->peer) == NULL) return false;
+    if (!read_network(r, out->network)) return false;
     g->connection_bytes = reader_varint(r);
     g->bidi_local_bytes = reader_varint(r);
     g->bidi_remote_bytes = reader_varint(r);
@@ -61,8 +56,7 @@ static bool read_data(struct reader *r, struct message *out)
     out->offset = reader_varint(r);
     uint64_t len = reader_varint(r);
     out->bytes = reader_bytes(r, len);
-    if (r->failed || len > VARINT_MAX - out->offset)
-        return false;
+    if (r->failed || len > VARINT_MAX - out->offset) return false;
     out->len = (size_t)len;
     return true;
 }
@@ -73,21 +67,14 @@ bool loop_message_read(struct reader *r, struct message *out)
     out->type = reader_u8(r);
     switch (out->type) {
     case MESSAGE_OPEN:
-    case MESSAGE_ACCEPT:
-        return read_hello(r, &out->hello);
+    case MESSAGE_ACCEPT: return read_hello(r, &out->hello);
     case MESSAGE_REFUSE:
-    case MESSAGE_CLOSE:
-        return read_end(r, out);
-    case MESSAGE_READY:
-        return !r->failed;
+    case MESSAGE_CLOSE: return read_end(r, out);
+    case MESSAGE_READY: return !r->failed;
     case MESSAGE_DATA:
-    case MESSAGE_DATA_END:
-        return read_data(r, out);
-    case MESSAGE_STREAM_CREDIT:
-        out->stream = reader_varint(r); /* fall through */
-    case MESSAGE_CONNECTION_CREDIT:
-        out->limit = reader_varint(r);
-        return !r->failed;
+    case MESSAGE_DATA_END: return read_data(r, out);
+    case MESSAGE_STREAM_CREDIT: out->stream = reader_varint(r); /* fall through */
+    case MESSAGE_CONNECTION_CREDIT: out->limit = reader_varint(r); return !r->failed;
     case MESSAGE_COUNT_BIDI:
     case MESSAGE_COUNT_UNI:
         out->limit = reader_varint(r);
@@ -96,11 +83,9 @@ bool loop_message_read(struct reader *r, struct message *out)
     case MESSAGE_STOP:
         out->stream = reader_varint(r);
         out->code = reader_u32(r);
-        if (out->type == MESSAGE_RESET)
-            out->limit = reader_varint(r);
+        if (out->type == MESSAGE_RESET) out->limit = reader_varint(r);
         return !r->failed;
-    default:
-        return false;
+    default: return false;
     }
 }
 
@@ -147,10 +132,8 @@ void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t
                               uint64_t limit)
 {
     writer_u8(w, (uint8_t)type);
-    if (type == MESSAGE_STREAM_CREDIT)
-        writer_varint(w, stream);
-    if (type != MESSAGE_READY)
-        writer_varint(w, limit);
+    if (type == MESSAGE_STREAM_CREDIT) writer_varint(w, stream);
+    if (type != MESSAGE_READY) writer_varint(w, limit);
     WEIR_ASSERT(!w->full);
 }
 

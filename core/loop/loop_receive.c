@@ -23,13 +23,10 @@ static void answer(struct loop *t, const struct datagram_in *in, const struct me
     const struct mem *mem = t->base.env->mem;
     struct loop_answer **end = &t->answers;
     unsigned count = 0;
-    for (; *end != NULL; end = &(*end)->next)
-        count++;
-    if (count >= LOOP_ANSWERS_MAX || head->from == 0)
-        return;
+    for (; *end != NULL; end = &(*end)->next) count++;
+    if (count >= LOOP_ANSWERS_MAX || head->from == 0) return;
     struct loop_answer *a = mem_alloc(mem, sizeof *a);
-    if (a == NULL)
-        return;
+    if (a == NULL) return;
     a->remote = endpoint_memory_number(&in->remote);
     a->socket = in->socket;
     a->to = head->from;
@@ -52,19 +49,13 @@ static void fail(struct loop_conn *c, enum fault fault, uint64_t now_us)
                    reason_sentence(REASON_TRANSPORT(fault)), now_us);
 }
 
-/* ---------------------------------------------------------------- streams */
-
 static enum fault fault_of(int receive_result)
 {
     switch (receive_result) {
-    case RECEIVE_OK:
-        return FAULT_NONE;
-    case RECEIVE_FLOW_ERROR:
-        return FAULT_FLOW;
-    case RECEIVE_SIZE_ERROR:
-        return FAULT_FINAL_SIZE;
-    default:
-        return FAULT_MEMORY;
+    case RECEIVE_OK: return FAULT_NONE;
+    case RECEIVE_FLOW_ERROR: return FAULT_FLOW;
+    case RECEIVE_SIZE_ERROR: return FAULT_FINAL_SIZE;
+    default: return FAULT_MEMORY;
     }
 }
 
@@ -73,30 +64,20 @@ static enum fault on_stream(struct loop_conn *c, const struct message *m, uint64
     bool for_receive = m->type != MESSAGE_STREAM_CREDIT && m->type != MESSAGE_STOP;
     struct stream *s;
     switch (streams_on_frame(&c->conn, m->stream, for_receive, now_us, &s)) {
-    case STREAMS_FOUND:
-        break;
-    case STREAMS_GONE:
-        return FAULT_NONE;
-    case STREAMS_LIMIT_ERROR:
-        return FAULT_STREAM_LIMIT;
-    case STREAMS_NO_MEMORY:
-        return FAULT_MEMORY;
-    default:
-        return FAULT_STREAM_STATE;
+    case STREAMS_FOUND: break;
+    case STREAMS_GONE: return FAULT_NONE;
+    case STREAMS_LIMIT_ERROR: return FAULT_STREAM_LIMIT;
+    case STREAMS_NO_MEMORY: return FAULT_MEMORY;
+    default: return FAULT_STREAM_STATE;
     }
     switch (m->type) {
     case MESSAGE_DATA:
     case MESSAGE_DATA_END:
         return fault_of(
             streams_on_data(s, m->offset, m->bytes, m->len, m->type == MESSAGE_DATA_END));
-    case MESSAGE_RESET:
-        return fault_of(streams_on_reset(s, m->code, m->limit));
-    case MESSAGE_STOP:
-        streams_on_stop(s, m->code, now_us);
-        return FAULT_NONE;
-    default:
-        streams_on_stream_credit(s, m->limit, now_us);
-        return FAULT_NONE;
+    case MESSAGE_RESET: return fault_of(streams_on_reset(s, m->code, m->limit));
+    case MESSAGE_STOP: streams_on_stop(s, m->code, now_us); return FAULT_NONE;
+    default: streams_on_stream_credit(s, m->limit, now_us); return FAULT_NONE;
     }
 }
 
@@ -115,32 +96,19 @@ static enum fault on_up(struct loop_conn *c, const struct message *m, uint64_t n
     switch (m->type) {
     case MESSAGE_OPEN:
     case MESSAGE_ACCEPT:
-    case MESSAGE_REFUSE:
-        return FAULT_VIOLATION;
-    case MESSAGE_READY:
-        return on_ready(c, now_us);
-    default:
-        break;
+    case MESSAGE_REFUSE: return FAULT_VIOLATION;
+    case MESSAGE_READY: return on_ready(c, now_us);
+    default: break;
     }
-    if (loop_conn_streams(c) != 0)
-        return FAULT_MEMORY;
+    if (loop_conn_streams(c) != 0) return FAULT_MEMORY;
     switch (m->type) {
-    case MESSAGE_CONNECTION_CREDIT:
-        streams_on_connection_credit(&c->conn, m->limit, now_us);
-        break;
-    case MESSAGE_COUNT_BIDI:
-        streams_on_count_credit(&c->conn, false, m->limit);
-        break;
-    case MESSAGE_COUNT_UNI:
-        streams_on_count_credit(&c->conn, true, m->limit);
-        break;
-    default:
-        return on_stream(c, m, now_us);
+    case MESSAGE_CONNECTION_CREDIT: streams_on_connection_credit(&c->conn, m->limit, now_us); break;
+    case MESSAGE_COUNT_BIDI: streams_on_count_credit(&c->conn, false, m->limit); break;
+    case MESSAGE_COUNT_UNI: streams_on_count_credit(&c->conn, true, m->limit); break;
+    default: return on_stream(c, m, now_us);
     }
     return FAULT_NONE;
 }
-
-/* ------------------------------------------------------- begin and end */
 
 /* The peer refused, closed, or knows nothing of the connection. */
 static void on_end(struct loop_conn *c, const struct message *m, uint64_t now_us)
@@ -200,14 +168,11 @@ static struct loop_conn *on_open(struct loop *t, const struct datagram_in *in,
         loop_conn_place(c);
         return c;
     }
-    if (c != NULL)
-        loop_conn_discard(c);
+    if (c != NULL) loop_conn_discard(c);
     answer(t, in, head, MESSAGE_REFUSE, WEIR_REASON_OVERLOAD);
     metric_inc(env->metrics, METRIC_HANDSHAKES_FAILED);
     return NULL;
 }
-
-/* --------------------------------------------------------------- messages */
 
 /* @return whether the connection takes further messages; if not, it may be gone */
 static bool on_message(struct loop_conn *c, const struct message_header *head,
@@ -218,8 +183,7 @@ static bool on_message(struct loop_conn *c, const struct message_header *head,
         on_end(c, m, now_us);
         return false;
     }
-    if (c->conn.state >= CONN_CLOSING && !waits)
-        return false; /* our own end is about to leave */
+    if (c->conn.state >= CONN_CLOSING && !waits) return false; /* our own end is about to leave */
     if (waits) {
         c->remote_number = head->from;
         if (m->type == MESSAGE_ACCEPT)
@@ -229,8 +193,7 @@ static bool on_message(struct loop_conn *c, const struct message_header *head,
         return c->conn.state == CONN_UP;
     }
     enum fault fault = on_up(c, m, now_us);
-    if (fault == FAULT_NONE)
-        return true;
+    if (fault == FAULT_NONE) return true;
     fail(c, fault, now_us);
     return false;
 }
@@ -241,12 +204,10 @@ static void on_messages(struct loop_conn *c, const struct message_header *head, 
     struct message m;
     while (reader_left(r) > 0) {
         if (!loop_message_read(r, &m)) {
-            if (c->conn.state < CONN_CLOSING)
-                fail(c, FAULT_ENCODING, now_us);
+            if (c->conn.state < CONN_CLOSING) fail(c, FAULT_ENCODING, now_us);
             return;
         }
-        if (!on_message(c, head, &m, now_us))
-            return;
+        if (!on_message(c, head, &m, now_us)) return;
     }
     /* Credit may have become due, or a stop has to be answered. */
     loop_conn_place(c);
@@ -279,14 +240,12 @@ static void on_datagram(struct loop *t, const struct datagram_in *in, const uint
     bool is_end = first.type == MESSAGE_CLOSE || first.type == MESSAGE_REFUSE;
     if (c == NULL && head.to == 0 && is_whole && first.type == MESSAGE_OPEN && head.from != 0) {
         c = on_open(t, in, &head, &first);
-        if (c == NULL)
-            return;
+        if (c == NULL) return;
         r = look;
     } else if (c == NULL) {
         metric_inc(metrics, METRIC_DROPPED_UNKNOWN);
         /* An end is never answered, or two transports could do so for ever. */
-        if (is_whole && !is_end)
-            answer(t, in, &head, MESSAGE_CLOSE, WEIR_REASON_STATELESS_RESET);
+        if (is_whole && !is_end) answer(t, in, &head, MESSAGE_CLOSE, WEIR_REASON_STATELESS_RESET);
         return;
     } else if (head.from == 0 && !is_end) {
         metric_inc(metrics, METRIC_DROPPED_MALFORMED);

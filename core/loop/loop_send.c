@@ -74,8 +74,7 @@ static void write_data(struct stream *s, struct writer *w, uint64_t now_us)
     const struct mem *mem = s->conn->transport->env->mem;
     uint64_t offset, len, room = writer_room(w) - MESSAGE_DATA_BYTES;
     bool fin;
-    if (!s->has_out || !send_lane_next(&s->out, false, room, &offset, &len, &fin))
-        return;
+    if (!s->has_out || !send_lane_next(&s->out, false, room, &offset, &len, &fin)) return;
     loop_message_write_data(w, s->id, offset, len, fin);
     WEIR_ASSERT(writer_room(w) >= len);
     ring_read(&s->out.ring, offset, w->at, (size_t)len);
@@ -102,8 +101,7 @@ static void write_streams(struct conn_streams *st, struct writer *w, uint64_t no
         write_data(s, w, now_us);
         s->is_opened = true;
         sched_sent(&st->sched, link, urgency, (uint32_t)(writer_len(w) - before));
-        if (!has_more(s))
-            sched_remove(&st->sched, link, urgency);
+        if (!has_more(s)) sched_remove(&st->sched, link, urgency);
     }
 }
 
@@ -118,16 +116,12 @@ static bool write_conn(struct loop_conn *c, struct writer *w, uint64_t now_us)
         loop_conn_drop(c);
         return true;
     }
-    if ((c->flags & LOOP_OPEN) != 0)
-        write_hello(c, w, MESSAGE_OPEN, now_us);
-    if ((c->flags & LOOP_ACCEPT) != 0)
-        write_hello(c, w, MESSAGE_ACCEPT, now_us);
-    if ((c->flags & LOOP_READY) != 0)
-        loop_message_write_limit(w, MESSAGE_READY, 0, 0);
+    if ((c->flags & LOOP_OPEN) != 0) write_hello(c, w, MESSAGE_OPEN, now_us);
+    if ((c->flags & LOOP_ACCEPT) != 0) write_hello(c, w, MESSAGE_ACCEPT, now_us);
+    if ((c->flags & LOOP_READY) != 0) loop_message_write_limit(w, MESSAGE_READY, 0, 0);
     c->flags &= (uint16_t) ~(LOOP_OPEN | LOOP_ACCEPT | LOOP_READY);
     if (c->conn.state == CONN_UP && c->conn.streams != NULL) {
-        if (writer_room(w) >= CREDIT_ROOM_BYTES)
-            write_credit(c->conn.streams, w);
+        if (writer_room(w) >= CREDIT_ROOM_BYTES) write_credit(c->conn.streams, w);
         write_streams(c->conn.streams, w, now_us);
     }
     /* To the back, so that one busy connection does not hold up the others. */

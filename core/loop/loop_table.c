@@ -43,15 +43,13 @@ static struct map *map_make(const struct transport_env *env,
                             const void *(*key_of)(const void *value, size_t *len))
 {
     struct map *map = mem_alloc(env->mem, sizeof *map);
-    if (map != NULL)
-        map_init(map, env->mem, env->hash_key, key_of);
+    if (map != NULL) map_init(map, env->mem, env->hash_key, key_of);
     return map;
 }
 
 static void map_destroy(const struct transport_env *env, struct map *map)
 {
-    if (map == NULL)
-        return;
+    if (map == NULL) return;
     WEIR_ASSERT(map->count == 0);
     map_free(map);
     mem_free(env->mem, map, sizeof *map);
@@ -73,8 +71,7 @@ static struct loop_conn *scan(const struct loop *t, uint64_t remote, uint32_t nu
 struct loop_conn *loop_table_find(const struct loop *t, uint64_t remote, uint32_t number)
 {
     uint8_t key[KEY_BYTES];
-    if (t->table == NULL)
-        return scan(t, remote, number);
+    if (t->table == NULL) return scan(t, remote, number);
     memcpy(key, &remote, sizeof remote);
     memcpy(key + sizeof remote, &number, sizeof number);
     return map_get(t->table, key, sizeof key);
@@ -107,10 +104,8 @@ bool loop_table_add(struct loop *t, struct loop_conn *c)
     do {
         c->number = ++t->number_last;
     } while (c->number == 0 || loop_table_find(t, c->remote, c->number) != NULL);
-    if (t->table == NULL && t->count >= LOOP_SCAN_MAX && !build(t))
-        return false;
-    if (t->table != NULL && !map_add(t->table, c))
-        return false;
+    if (t->table == NULL && t->count >= LOOP_SCAN_MAX && !build(t)) return false;
+    if (t->table != NULL && !map_add(t->table, c)) return false;
     c->flags |= LOOP_LISTED;
     t->count++;
     return true;
@@ -120,8 +115,7 @@ void loop_table_remove(struct loop_conn *c)
 {
     struct loop *t = loop_of(c);
     WEIR_ASSERT((c->flags & LOOP_LISTED) != 0 && t->count > 0);
-    if (t->table != NULL)
-        WEIR_ASSERT(map_remove(t->table, &c->remote, KEY_BYTES) == c);
+    if (t->table != NULL) WEIR_ASSERT(map_remove(t->table, &c->remote, KEY_BYTES) == c);
     c->flags &= (uint16_t)~LOOP_LISTED;
     t->count--;
 }
@@ -139,10 +133,8 @@ bool loop_table_keep_facts(struct loop_conn *c, const struct loop_facts *said)
     const struct transport_env *env = t->base.env;
     struct peer_facts *facts;
     WEIR_ASSERT((c->flags & LOOP_DIFFERS) == 0);
-    if (t->facts == NULL && (t->facts = map_make(env, facts_key)) == NULL)
-        return false;
-    if (!budget_charge(env->budget, sizeof *facts, NULL))
-        return false;
+    if (t->facts == NULL && (t->facts = map_make(env, facts_key)) == NULL) return false;
+    if (!budget_charge(env->budget, sizeof *facts, NULL)) return false;
     facts = mem_alloc(env->mem, sizeof *facts);
     if (facts != NULL) {
         facts->conn = c;
@@ -159,8 +151,7 @@ bool loop_table_keep_facts(struct loop_conn *c, const struct loop_facts *said)
 
 const struct loop_facts *loop_table_facts(const struct loop_conn *c)
 {
-    if ((c->flags & LOOP_DIFFERS) == 0)
-        return NULL;
+    if ((c->flags & LOOP_DIFFERS) == 0) return NULL;
     const struct peer_facts *facts = map_get(loop_of(c)->facts, &c, sizeof c);
     WEIR_ASSERT(facts != NULL);
     return &facts->said;
@@ -170,8 +161,7 @@ void loop_table_drop_facts(struct loop_conn *c)
 {
     const struct transport_env *env = loop_of(c)->base.env;
     const struct loop_conn *key = c;
-    if ((c->flags & LOOP_DIFFERS) == 0)
-        return;
+    if ((c->flags & LOOP_DIFFERS) == 0) return;
     struct peer_facts *facts = map_remove(loop_of(c)->facts, &key, sizeof key);
     WEIR_ASSERT(facts != NULL);
     mem_free(env->mem, facts, sizeof *facts);

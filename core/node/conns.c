@@ -139,7 +139,10 @@ static bool merge(struct node *node, struct transport_conn *head, struct transpo
     return loser != c;
 }
 
-static bool is_hushed(const struct transport_conn *c) { return (c->node_flags & CONN_TOLD) == 0; }
+static bool is_hushed(const struct transport_conn *c)
+{
+    return (c->node_flags & CONN_TOLD) == 0;
+}
 
 static void welcome(struct node *node, struct transport_conn *c, struct transport_conn *head)
 {
@@ -241,7 +244,10 @@ void conns_settle(struct node *node, struct transport_conn *c)
     }
 }
 
-void conns_drop(struct node *node, struct transport_conn *c) { forget(node, c); }
+void conns_drop(struct node *node, struct transport_conn *c)
+{
+    forget(node, c);
+}
 
 int64_t conns_on_close(struct node *node, const struct node_call *call)
 {

@@ -349,7 +349,10 @@ void dial_cancel_peer(struct node *node, const struct peer_id *peer, int error, 
     }
 }
 
-void dial_set_user(struct dial *dial, uint64_t user) { dial->user = user; }
+void dial_set_user(struct dial *dial, uint64_t user)
+{
+    dial->user = user;
+}
 
 bool dial_has_failed(const struct node *node)
 {

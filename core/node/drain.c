@@ -9,9 +9,15 @@ struct drain {
     bool is_closing, told;
 };
 
-static struct drain *drain_of(const struct node *node) { return state_extras(node)->drain; }
+static struct drain *drain_of(const struct node *node)
+{
+    return state_extras(node)->drain;
+}
 
-bool drain_is_on(const struct node *node) { return drain_of(node) != NULL; }
+bool drain_is_on(const struct node *node)
+{
+    return drain_of(node) != NULL;
+}
 
 uint64_t drain_deadline(const struct node *node)
 {

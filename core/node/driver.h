@@ -9,32 +9,37 @@
 
 struct node;
 
-/** The private table that host (the real world) and sim (a simulated one) implement. Node calls it only from inside
- *  node_input, on the node's thread; no function blocks, and none calls back into node: answers arrive as inputs. */
+/** The private table that host (the real world) and sim (a simulated one) implement. Node calls it
+ *  only from inside node_input, on the node's thread; no function blocks, and none calls back into
+ *  node: answers arrive as inputs. */
 struct node_driver {
-    /** A socket for datagrams. want: address and port (port 0: any). @param got  the address that it has
-     *  @return 0 and *socket, or WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET with error->detail filled */
-    int (*listen)(void *context, const struct endpoint *want, struct endpoint *got, uint32_t *socket,
-                  weir_error *error);
+    /** A socket for datagrams. want: address and port (port 0: any). @param got  the address that
+     *  it has
+     *  @return 0 and *socket, or WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET with
+     *          error->detail filled */
+    int (*listen)(void *context, const struct endpoint *want, struct endpoint *got,
+         uint32_t *socket, weir_error *error);
     void (*unlisten)(void *context, uint32_t socket);
-    /** The socket to dial an endpoint from: a listening one of that family, or one made for the purpose.
+    /** The socket to dial an endpoint from: a listening one of that family, or one made for the
+     *  purpose.
      *  @return 0 and *socket, or WEIR_E_UNREACHABLE, WEIR_E_SOCKET */
     int (*dial_socket)(void *context, const struct endpoint *remote, uint32_t *socket);
-    /** Look a name up; the answer arrives as NODE_INPUT_RESOLVED with the same token. @return 0 or WEIR_E_* */
+    /** Look a name up; the answer arrives as NODE_INPUT_RESOLVED with the same token. @return 0 or
+     *  WEIR_E_* */
     int (*resolve)(void *context, const char *name, uint64_t token);
     void (*resolve_cancel)(void *context, uint64_t token);
 
     /* What the ABI's calls reach through the node (api/). */
     uint64_t (*now_us)(void *context);
-    /** A turn: let go what was written, wait for up to timeout_us (negative: until something happens), take in what
-     *  arrived. @return events written, 0 to cap, or WEIR_E_* */
+    /** A turn: let go what was written, wait for up to timeout_us (negative: until something
+     *  happens), take in what arrived. @return events written, 0 to cap, or WEIR_E_* */
     int64_t (*poll)(void *context, weir_event *events, uint32_t cap, int64_t timeout_us);
     /** Send what the node has to send now (after a flush). */
     void (*flush)(void *context);
     int (*fd)(void *context);       /**< WEIR_E_STATE in a world */
     int (*wake)(void *context);     /**< from any thread */
-    /** Give everything back. The context stays valid for wake and release alone: a wake from another thread may be
-     *  under way. */
+    /** Give everything back. The context stays valid for wake and release alone: a wake from
+     *  another thread may be under way. */
     void (*close)(void *context);
     /** The last call: nobody may wake any more. */
     void (*release)(void *context);

@@ -59,7 +59,10 @@ int errors_fail(struct node *node, int code, const struct limit_record *limit,
     return code;
 }
 
-void errors_begin(struct node *node) { node->error_noted = false; }
+void errors_begin(struct node *node)
+{
+    node->error_noted = false;
+}
 
 void errors_note(struct node *node, int code)
 {

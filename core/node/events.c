@@ -31,7 +31,10 @@ struct sink {
     uint32_t cap, count;
 };
 
-static bool is_full(const struct sink *sink) { return sink->count == sink->cap; }
+static bool is_full(const struct sink *sink)
+{
+    return sink->count == sink->cap;
+}
 
 static void emit(struct sink *sink, uint32_t kind, int error, uint64_t object, uint64_t parent,
                  uint64_t user, uint64_t amount)

@@ -268,15 +268,51 @@ uint64_t node_deadline(const struct node *node)
     return when;
 }
 
-bool node_is_closed(const struct node *node) { return node->closed; }
-void *node_driver_context(const struct node *node) { return node->driver_context; }
-const struct node_driver *node_driver_of(const struct node *node) { return node->driver; }
-struct metrics *node_metrics(struct node *node) { return node->env.metrics; }
-struct log *node_log(struct node *node) { return node->env.log; }
-uint64_t node_number(const struct node *node) { return node->number; }
-void node_set_number(struct node *node, uint32_t number) { node->number = number; }
-uint64_t node_memory_used(const struct node *node) { return node->budget.used; }
-const struct limits *node_limits(const struct node *node) { return node->env.limits; }
-const struct peer_id *node_peer(const struct node *node) { return &node->key.id; }
-uint32_t node_peers_connected(const struct node *node) { return node->peers_up; }
-uint64_t node_now(const struct node *node) { return node->now_us; }
+bool node_is_closed(const struct node *node)
+{
+    return node->closed;
+}
+void *node_driver_context(const struct node *node)
+{
+    return node->driver_context;
+}
+const struct node_driver *node_driver_of(const struct node *node)
+{
+    return node->driver;
+}
+struct metrics *node_metrics(struct node *node)
+{
+    return node->env.metrics;
+}
+struct log *node_log(struct node *node)
+{
+    return node->env.log;
+}
+uint64_t node_number(const struct node *node)
+{
+    return node->number;
+}
+void node_set_number(struct node *node, uint32_t number)
+{
+    node->number = number;
+}
+uint64_t node_memory_used(const struct node *node)
+{
+    return node->budget.used;
+}
+const struct limits *node_limits(const struct node *node)
+{
+    return node->env.limits;
+}
+const struct peer_id *node_peer(const struct node *node)
+{
+    return &node->key.id;
+}
+uint32_t node_peers_connected(const struct node *node)
+{
+    return node->peers_up;
+}
+uint64_t node_now(const struct node *node)
+{
+    return node->now_us;
+}

@@ -8,23 +8,28 @@
 #include "transport/transport.h"
 #include "weir.h"
 
-/* A node: this process's peer, as an engine. The ABI's opaque weir_node is this struct, by a cast in api.
+/* A node: this process's peer, as an engine. The ABI's opaque weir_node is this struct, by a cast
+ * in api.
  *
- * Everything that can change it enters through node_input: a call of the application, a datagram, a deadline, a turn
- * of the application, an answer of the driver. So a run is a list of inputs, and a recorded list replays to the same
- * outputs. Outputs are fetched: node_next_datagram, node_deadline, node_next_event. */
+ * Everything that can change it enters through node_input: a call of the application, a datagram, a
+ * deadline, a turn of the application, an answer of the driver. So a run is a list of inputs, and a
+ * recorded list replays to the same outputs. Outputs are fetched: node_next_datagram,
+ * node_deadline, node_next_event. */
 
 enum node_input_kind {
     NODE_INPUT_DATAGRAM = 1,   /**< datagram */
     NODE_INPUT_DEADLINE,       /**< time reached node_deadline */
-    NODE_INPUT_TURN,           /**< the application came back to poll: object handles of told ends go stale, writes leave */
+    NODE_INPUT_TURN,           /**< the application came back to poll: object handles of told ends
+                                *   go stale, writes leave */
     NODE_INPUT_RESOLVED,       /**< resolved */
     NODE_INPUT_CALL            /**< call */
 };
 
-/** Calls of the ABI that change a node. Arguments are in struct node_call, by the names of weir.h. */
+/** Calls of the ABI that change a node. Arguments are in struct node_call, by the names of weir.h.
+ */
 enum node_call_kind {
-    NODE_CALL_LISTEN = 1, NODE_CALL_SERVE, NODE_CALL_UNSERVE, NODE_CALL_DIAL, NODE_CALL_PEER_DIAL, NODE_CALL_DRAIN,
+    NODE_CALL_LISTEN = 1, NODE_CALL_SERVE, NODE_CALL_UNSERVE, NODE_CALL_DIAL, NODE_CALL_PEER_DIAL,
+    NODE_CALL_DRAIN,
     NODE_CALL_CONNECTION_CLOSE, NODE_CALL_CONNECTION_SET_USER,
     NODE_CALL_STREAM_OPEN, NODE_CALL_STREAM_WRITE, NODE_CALL_STREAM_FLUSH, NODE_CALL_STREAM_PEEK,
     NODE_CALL_STREAM_CONSUME, NODE_CALL_STREAM_READ, NODE_CALL_STREAM_RESET, NODE_CALL_STREAM_STOP,
@@ -34,14 +39,16 @@ enum node_call_kind {
 };
 struct node_call {
     uint32_t kind;             /**< enum node_call_kind */
-    uint32_t flags;            /**< WEIR_MORE | WEIR_FIN; or a small number: reason, urgency, access, level */
+    uint32_t flags;            /**< WEIR_MORE | WEIR_FIN; or a small number: reason, urgency,
+                                *   access, level */
     uint64_t object;           /**< handle */
     uint64_t number;           /**< amount, user tag */
     const void *data;          /**< bytes or text in */
     size_t len;
     void *out;                 /**< result buffer */
     size_t cap;
-    const void *options;       /**< the call's options struct, whole (api has checked and completed it) */
+    const void *options;       /**< the call's options struct, whole (api has checked and completed
+                                *   it) */
     const struct peer_id *peer;
 };
 
@@ -75,16 +82,19 @@ struct node_config {
     uint32_t log_level;
     uint32_t datagram_bytes;           /**< 0: 1200 */
     uint8_t congestion;
-    bool refuse_unknown;               /**< accept only peers with access; what the application dials is let in */
+    bool refuse_unknown;               /**< accept only peers with access; what the application
+                                        *   dials is let in */
     bool windows_grow_off;             /**< windows stay at their first size */
     bool observed_off;                 /**< neither serve nor ask weir/observed/1 */
-    const struct limits *shared_limits; /**< not NULL: used instead of limits, outlives the node (a world's) */
+    const struct limits *shared_limits; /**< not NULL: used instead of limits, outlives the node (a
+                                         *   world's) */
 };
 
 /** @return 0 and *out, or WEIR_E_MEMORY */
 int node_open(const struct node_config *config, struct node **out);
-/** Free everything inside, without a word to the peers (drain first, or let the closes leave). What stays is a shell on
- *  which node_is_closed is true: the tombstone of weir_node_close. Idempotent. */
+/** Free everything inside, without a word to the peers (drain first, or let the closes leave). What
+ *  stays is a shell on which node_is_closed is true: the tombstone of weir_node_close. Idempotent.
+ */
 void node_close(struct node *node);
 bool node_is_closed(const struct node *node);
 /** Close, then free the shell. */
@@ -92,13 +102,15 @@ void node_free(struct node *node);
 /** Close every connection with this reason now: the last datagrams wait in node_next_datagram. */
 void node_close_connections(struct node *node, uint32_t reason, uint64_t now_us);
 
-/** The one way in. How each call fills struct node_call: NODE_CALL_* in node/calls.c. @return what the call returns (a handle, a count, 0 or WEIR_E_*); 0 for other inputs */
+/** The one way in. How each call fills struct node_call: NODE_CALL_* in node/calls.c. @return what
+ *  the call returns (a handle, a count, 0 or WEIR_E_*); 0 for other inputs */
 int64_t node_input(struct node *node, const struct node_input *in);
 /** @return true and out filled when there is a datagram to send */
 bool node_next_datagram(struct node *node, struct datagram_out *out, uint64_t now_us);
 /** When NODE_INPUT_DEADLINE is due; UINT64_MAX: never. */
 uint64_t node_deadline(const struct node *node);
-/** Write up to cap events. Level facts once until acted upon, ends once and last. @return how many */
+/** Write up to cap events. Level facts once until acted upon, ends once and last. @return how many
+ */
 uint32_t node_next_events(struct node *node, weir_event *events, uint32_t cap);
 /** Whether node_next_events would give any. */
 bool node_has_events(const struct node *node);
@@ -108,28 +120,32 @@ void *node_driver_context(const struct node *node);
 const struct node_driver *node_driver_of(const struct node *node);
 struct metrics *node_metrics(struct node *node);
 struct log *node_log(struct node *node);
-weir_error *node_error(struct node *node);     /**< the last error with its facts (detail "": it had none); NULL without memory */
+weir_error *node_error(struct node *node);     /**< the last error with its facts (detail "": it had
+                                                *   none); NULL without memory */
 uint64_t node_number(const struct node *node); /**< in a world: which node; else 0 */
 void node_set_number(struct node *node, uint32_t number);
-bool node_is_drained(const struct node *node); /**< a drain was asked for and nothing is left to do */
-/** Bytes that the node and all it owns take from its allocator's point of view is the allocator's matter; this is what
- *  is charged to its budget. */
+bool node_is_drained(const struct node *node); /**< a drain was asked for and nothing is left to do
+                                                */
+/** Bytes that the node and all it owns take from its allocator's point of view is the allocator's
+ *  matter; this is what is charged to its budget. */
 uint64_t node_memory_used(const struct node *node);
 const struct limits *node_limits(const struct node *node);
 const struct peer_id *node_peer(const struct node *node);
 uint32_t node_peers_connected(const struct node *node);
 uint64_t node_now(const struct node *node);    /**< of the last input */
 
-/* Getters behind the ABI's: they change nothing that is seen, so they need no input. Structs are filled whole, `size`
- * apart; texts end with a 0. Return values are those of weir.h. */
+/* Getters behind the ABI's: they change nothing that is seen, so they need no input. Structs are
+ * filled whole, `size` apart; texts end with a 0. Return values are those of weir.h. */
 int node_address(const struct node *node, uint32_t i, char *text, uint32_t cap);
 int node_connection_info(struct node *node, uint64_t connection, weir_connection_info *info);
 int node_connection_report(struct node *node, uint64_t connection, char *text, uint32_t cap);
 int node_connection_observed(struct node *node, uint64_t connection, char *text, uint32_t cap);
 int node_stream_info(struct node *node, uint64_t stream, weir_stream_info *info);
 int node_peer_info(struct node *node, const struct peer_id *peer, weir_peer_info *info);
-int node_peer_address(struct node *node, const struct peer_id *peer, uint32_t i, char *text, uint32_t cap);
-/** Walk the peers that are connected, held or have a rule; zero the cursor first. @return false at the end */
+int node_peer_address(struct node *node, const struct peer_id *peer, uint32_t i, char *text,
+                      uint32_t cap);
+/** Walk the peers that are connected, held or have a rule; zero the cursor first. @return false at
+ *  the end */
 struct node_peer_cursor {
     uint32_t place;
     bool records;

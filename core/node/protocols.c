@@ -19,7 +19,10 @@ static size_t table_bytes(uint32_t capacity)
     return sizeof(struct protocols) + capacity * sizeof(struct protocol *);
 }
 
-static size_t bytes_of(size_t name_len) { return offsetof(struct protocol, name) + name_len; }
+static size_t bytes_of(size_t name_len)
+{
+    return offsetof(struct protocol, name) + name_len;
+}
 
 static const void *name_key(const void *value, size_t *len)
 {

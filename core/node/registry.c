@@ -20,7 +20,10 @@ static const void *map_key(const void *value, size_t *len)
     return key_of(value);
 }
 
-static struct map *map_of(const struct node *node) { return state_extras(node)->by_peer; }
+static struct map *map_of(const struct node *node)
+{
+    return state_extras(node)->by_peer;
+}
 
 static struct transport_conn *find(const struct node *node, const uint8_t *key)
 {
@@ -44,7 +47,10 @@ struct transport_conn *registry_primary(const struct node *node, const struct tr
     return find(node, key_of(c));
 }
 
-static struct conn_rare *rare_of(const struct transport_conn *c) { return c->node_data; }
+static struct conn_rare *rare_of(const struct transport_conn *c)
+{
+    return c->node_data;
+}
 
 struct transport_conn *registry_next(const struct transport_conn *c)
 {

@@ -84,8 +84,9 @@ void congestion_on_acked(struct congestion *c, const struct congestion_ack *ack)
     if (ack->bytes == 0 || congestion_is_in_recovery(c, ack->sent_us)) {
         return;
     }
-    /* RFC 9002 7.8: less than half of the window was in use, whatever the sender said of its last turn: flow control or
-     * the application was the limit, and a window that nobody needed has not been tried. */
+    /* RFC 9002 7.8: less than half of the window was in use, whatever the sender said of its last
+     * turn: flow control or the application was the limit, and a window that nobody needed has not
+     * been tried. */
     bool said = c->app_limited;
     if (2 * (ack->in_flight_bytes + ack->bytes_all) < c->window_bytes) {
         c->app_limited = true;

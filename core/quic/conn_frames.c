@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What frames mean. One packet's payload at a time; every frame is checked against the packet type (RFC 9000 12.4) and
- * the role before it does anything. All frames are idempotent: a packet that is dropped half-way (CONN_DROP) is not
- * acknowledged and comes again. */
+/* What frames mean. One packet's payload at a time; every frame is checked against the packet type
+ * (RFC 9000 12.4) and the role before it does anything. All frames are idempotent: a packet that is
+ * dropped half-way (CONN_DROP) is not acknowledged and comes again. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -45,7 +45,8 @@ static int on_reset_stream(struct connection *c, const struct frame *f, uint64_t
     int found = streams_on_frame(&c->base, f->u.reset_stream.id, true, now_us, &s);
     if (found != STREAMS_FOUND) return lookup_error(found);
     uint64_t code = f->u.reset_stream.code;
-    int error = receive_error(streams_on_reset(s, code > UINT32_MAX ? UINT32_MAX : (uint32_t)code, f->u.reset_stream.final_size));
+    int error = receive_error(streams_on_reset(s, code > UINT32_MAX ? UINT32_MAX : (uint32_t)code,
+                                               f->u.reset_stream.final_size));
     if (error == 0) streams_update_credit(s, c->rtt.smoothed_us, now_us);
     return error;
 }
@@ -81,14 +82,17 @@ static int on_handshake_done(struct connection *c, uint64_t now_us)
     return 0;
 }
 
-static int on_ack(struct connection *c, enum packet_type type, const struct frame_ack *f, struct candidate *from,
-                  uint64_t now_us)
+static int on_ack(struct connection *c, enum packet_type type, const struct frame_ack *f,
+                  struct candidate *from, uint64_t now_us)
 {
-    static const enum loss_space_name spaces[] = {
-        [PACKET_INITIAL] = LOSS_INITIAL, [PACKET_HANDSHAKE] = LOSS_HANDSHAKE, [PACKET_SHORT] = LOSS_APPLICATION};
+    static const enum loss_space_name spaces[] = {[PACKET_INITIAL] = LOSS_INITIAL,
+                                                  [PACKET_HANDSHAKE] = LOSS_HANDSHAKE,
+                                                  [PACKET_SHORT] = LOSS_APPLICATION};
     enum loss_space_name space = spaces[type];
-    if (type != PACKET_SHORT && connection_is_client(c) && c->hs != NULL && from != c->hs->adopted) {
-        /* Rule R10: acknowledgements count for their candidate only: a sample, and nothing is taken as delivered. */
+    if (type != PACKET_SHORT && connection_is_client(c) && c->hs != NULL &&
+        from != c->hs->adopted) {
+        /* Rule R10: acknowledgements count for their candidate only: a sample, and nothing is taken
+         * as delivered. */
         const struct sent_packet *p = sent_get(&c->loss.spaces[space].sent, f->largest);
         if (p == NULL || type != PACKET_INITIAL) return CONN_DROP;
         if (from->sample_us == 0) from->sample_us = now_us - p->time_us;
@@ -97,18 +101,20 @@ static int on_ack(struct connection *c, enum packet_type type, const struct fram
     return conn_loss_on_ack(c, space, f, now_us);
 }
 
-static int on_close(struct connection *c, enum packet_type type, const struct frame_close *f, struct candidate *from,
-                    uint64_t now_us)
+static int on_close(struct connection *c, enum packet_type type, const struct frame_close *f,
+                    struct candidate *from, uint64_t now_us)
 {
     if (type == PACKET_INITIAL) {
-        /* Rule R16: a hint. A server ignores it; a client believes it when nobody better answers within one PTO. */
+        /* Rule R16: a hint. A server ignores it; a client believes it when nobody better answers
+         * within one PTO. */
         if (connection_is_client(c) && c->hs != NULL && c->hs->refused_us == 0) {
             c->hs->refused_us = now_us + rtt_pto_us(&c->rtt, 0);
             c->hs->refused_code = f->code;
         }
         return connection_is_client(c) ? 0 : CONN_DROP;
     }
-    if (type == PACKET_HANDSHAKE && connection_is_client(c) && from != c->hs->adopted) return CONN_DROP;
+    if (type == PACKET_HANDSHAKE && connection_is_client(c) && from != c->hs->adopted)
+        return CONN_DROP;
     conn_close_on_frame(c, type, f, now_us);
     return 0;
 }
@@ -120,16 +126,21 @@ static int application(struct connection *c, const struct frame *f, uint64_t now
     switch (f->type) {
     case FRAME_RESET_STREAM: return on_reset_stream(c, f, now_us);
     case FRAME_STOP_SENDING: return on_stop_sending(c, f, now_us);
-    case FRAME_MAX_DATA: streams_on_connection_credit(&c->base, f->u.max_data.max, now_us); return 0;
+    case FRAME_MAX_DATA:
+        streams_on_connection_credit(&c->base, f->u.max_data.max, now_us);
+        return 0;
     case FRAME_MAX_STREAM_DATA: return on_max_stream_data(c, f, now_us);
     case FRAME_MAX_STREAMS_BIDI:
-    case FRAME_MAX_STREAMS_UNI: streams_on_count_credit(&c->base, f->u.max_streams.uni, f->u.max_streams.max); return 0;
+    case FRAME_MAX_STREAMS_UNI:
+        streams_on_count_credit(&c->base, f->u.max_streams.uni, f->u.max_streams.max);
+        return 0;
     case FRAME_DATA_BLOCKED:
     case FRAME_STREAMS_BLOCKED_BIDI:
     case FRAME_STREAMS_BLOCKED_UNI: return 0; /* we never wait for these */
     case FRAME_STREAM_DATA_BLOCKED: return on_stream_data_blocked(c, f, now_us);
     case FRAME_NEW_CONNECTION_ID: return conn_ids_on_new(c, &f->u.new_connection_id);
-    case FRAME_RETIRE_CONNECTION_ID: return conn_ids_on_retire(c, f->u.retire_connection_id.sequence);
+    case FRAME_RETIRE_CONNECTION_ID:
+        return conn_ids_on_retire(c, f->u.retire_connection_id.sequence);
     case FRAME_NEW_TOKEN: return connection_is_client(c) ? 0 : QUIC_PROTOCOL_VIOLATION;
     case FRAME_HANDSHAKE_DONE: return on_handshake_done(c, now_us);
     case FRAME_PATH_CHALLENGE:
@@ -137,15 +148,18 @@ static int application(struct connection *c, const struct frame *f, uint64_t now
         memcpy(c->path_response, f->u.path.data, sizeof c->path_response);
         c->path_response_pending = true;
         return 0;
-    case FRAME_PATH_RESPONSE: return QUIC_PROTOCOL_VIOLATION; /* RFC 9000 19.18: we sent no challenge */
+    case FRAME_PATH_RESPONSE:
+        return QUIC_PROTOCOL_VIOLATION; /* RFC 9000 19.18: we sent no challenge */
     case FRAME_DATAGRAM:
-    case FRAME_DATAGRAM_LEN: return QUIC_PROTOCOL_VIOLATION; /* RFC 9221 3: we announced no size for them */
+    case FRAME_DATAGRAM_LEN:
+        return QUIC_PROTOCOL_VIOLATION; /* RFC 9221 3: we announced no size for them */
     default: break;
     }
     return frame_is_stream(f->type) ? on_stream(c, &f->u.stream, now_us) : QUIC_FRAME_ENCODING;
 }
 
-static int one(struct connection *c, enum packet_type type, const struct frame *f, struct candidate *from, uint64_t now_us)
+static int one(struct connection *c, enum packet_type type, const struct frame *f,
+               struct candidate *from, uint64_t now_us)
 {
     switch (f->type) {
     case FRAME_PADDING:
@@ -153,17 +167,20 @@ static int one(struct connection *c, enum packet_type type, const struct frame *
     case FRAME_ACK:
     case FRAME_ACK_ECN: return on_ack(c, type, &f->u.ack, from, now_us);
     case FRAME_CRYPTO:
-        if (type == PACKET_SHORT) return QUIC_PROTOCOL_VIOLATION; /* Noise has nothing to say after the handshake */
-        return conn_handshake_crypto(c, from, type == PACKET_INITIAL ? HANDSHAKE_INITIAL : HANDSHAKE_HANDSHAKE,
-                                     &f->u.crypto, now_us);
+        if (type == PACKET_SHORT)
+            return QUIC_PROTOCOL_VIOLATION; /* Noise has nothing to say after the handshake */
+        return conn_handshake_crypto(
+            c, from, type == PACKET_INITIAL ? HANDSHAKE_INITIAL : HANDSHAKE_HANDSHAKE, &f->u.crypto,
+            now_us);
     case FRAME_CLOSE:
     case FRAME_CLOSE_APPLICATION: return on_close(c, type, &f->u.close, from, now_us);
     default: return application(c, f, now_us);
     }
 }
 
-int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload, size_t len,
-                        struct candidate *from, bool *eliciting, uint64_t *frame_type, uint64_t now_us)
+int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload,
+                        size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
+                        uint64_t now_us)
 {
     struct reader r = reader_of(payload, len);
     *eliciting = false;
@@ -179,7 +196,8 @@ int conn_frames_process(struct connection *c, enum packet_type type, const uint8
         error = one(c, type, &f, from, now_us);
         if (error != 0) return error;
         if (c->phase > QUIC_UP) return 0; /* it closed: the rest does not matter */
-        if (type != PACKET_SHORT && c->hs == NULL) return 0; /* it completed the handshake, and with it this space */
+        if (type != PACKET_SHORT && c->hs == NULL)
+            return 0; /* it completed the handshake, and with it this space */
     }
     return 0;
 }

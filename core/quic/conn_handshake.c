@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The handshake's place in a connection: levels, keys, and who is believed (handshake-rules.md).
  *
- * Everybody on the path can read our first message and answer it, so a client keeps up to three candidates, one per
- * server SCID, each with its own copy of the Noise state. Nothing that a candidate says has any effect outside of it
- * until one message 2 verifies in full: then it is adopted, message 3 is written for it alone, and the others are
- * erased. A server has one candidate, its client, from the start; it believes nothing before message 3. */
+ * Everybody on the path can read our first message and answer it, so a client keeps up to three
+ * candidates, one per server SCID, each with its own copy of the Noise state. Nothing that a
+ * candidate says has any effect outside of it until one message 2 verifies in full: then it is
+ * adopted, message 3 is written for it alone, and the others are erased. A server has one
+ * candidate, its client, from the start; it believes nothing before message 3. */
 #include "base/assert.h"
 #include "base/charged.h"
 #include "crypto/schedule.h"
@@ -13,15 +14,18 @@
 
 static const struct handshake_ops *const provider = &noise_handshake;
 
-void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct protect_keys *read, struct protect_keys *write)
+void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct protect_keys *read,
+                                 struct protect_keys *write)
 {
     uint8_t of_client[32], of_server[32];
-    schedule_initial(schedule_salt, SCHEDULE_SALT_SIZE, dcid->bytes, dcid->len, of_client, of_server);
+    schedule_initial(schedule_salt, SCHEDULE_SALT_SIZE, dcid->bytes, dcid->len, of_client,
+                     of_server);
     (void)protect_keys_derive(client ? write : read, AEAD_CHACHA20_POLY1305, of_client);
     (void)protect_keys_derive(client ? read : write, AEAD_CHACHA20_POLY1305, of_server);
 }
 
-static struct candidate *candidate_new(struct connection *c, const struct cid *scid, struct handshake *h)
+static struct candidate *candidate_new(struct connection *c, const struct cid *scid,
+                                       struct handshake *h)
 {
     const struct transport_env *env = connection_env(c);
     if (!budget_charge(env->budget, HANDSHAKE_COST_BYTES, NULL)) return NULL;
@@ -81,7 +85,8 @@ static int queue(struct connection *c, struct handshake *h, enum handshake_level
     const uint8_t *data;
     size_t len = provider->bytes(h, level, &data);
     if (len <= lane->written) return 0;
-    int error = send_lane_append(lane, data + lane->written, len - (size_t)lane->written, env->mem, env->budget, NULL);
+    int error = send_lane_append(lane, data + lane->written, len - (size_t)lane->written, env->mem,
+                                 env->budget, NULL);
     send_lane_release(lane);
     return error;
 }
@@ -144,13 +149,15 @@ struct candidate *conn_handshake_candidate(struct connection *c, const struct ci
         if (n != NULL && cid_equal(&n->scid, scid)) return n;
         if (*slot != NULL && (n == NULL || n->order < (*slot)->order)) slot = &hs->candidates[i];
     }
-    /* The oldest goes: whoever takes all places first and then falls silent must not keep the honest server out, whose
-     * whole answer is in one datagram. */
+    /* The oldest goes: whoever takes all places first and then falls silent must not keep the
+     * honest server out, whose whole answer is in one datagram. */
     if (*slot != NULL) conn_handshake_drop(c, *slot);
     if (provider->fork(hs->first, &h) != 0) return NULL;
     *slot = candidate_new(c, scid, h);
-    if (*slot == NULL) provider->close(h);
-    else (*slot)->order = hs->candidates_made++;
+    if (*slot == NULL)
+        provider->close(h);
+    else
+        (*slot)->order = hs->candidates_made++;
     return *slot;
 }
 
@@ -225,8 +232,8 @@ static size_t encode_params(struct connection *c, uint8_t out[PARAMS_SIZE_MAX])
     return params_encode(&w, &p, !connection_is_client(c), grease);
 }
 
-static void derive(const struct connection *c, struct handshake *h, unsigned suite, struct protect_keys *read,
-                   struct protect_keys *write)
+static void derive(const struct connection *c, struct handshake *h, unsigned suite,
+                   struct protect_keys *read, struct protect_keys *write)
 {
     struct handshake_secrets secrets;
     bool client = connection_is_client(c);
@@ -290,7 +297,8 @@ static int check_peer(struct connection *c, const struct candidate *from, struct
     const struct handshake_peer *peer = provider->peer(from->handshake);
     struct conn_handshake *hs = c->hs;
     bool client = connection_is_client(c);
-    if (params_decode(peer->params, peer->params_len, client, p) != 0) return QUIC_TRANSPORT_PARAMETER;
+    if (params_decode(peer->params, peer->params_len, client, p) != 0)
+        return QUIC_TRANSPORT_PARAMETER;
     int error = params_check_cids(p, &from->scid, client ? &hs->original_dcid : NULL,
                                   client && hs->has_retry ? &hs->retry_scid : NULL);
     if (error != 0) return error;
@@ -344,7 +352,8 @@ static int client_peer(struct connection *c, struct candidate *from, uint64_t no
     int error = check_peer(c, from, &p);
     if (error != 0) return error;
     if (is_stranger(c, &peer->id)) {
-        /* A verified answer from somebody else: the address is wrong. Remember who; another candidate may still be right. */
+        /* A verified answer from somebody else: the address is wrong. Remember who; another
+         * candidate may still be right. */
         c->peer = peer->id;
         c->is_stranger = true;
         if (c->hs->refused_us == 0) c->hs->refused_us = now_us + rtt_pto_us(&c->rtt, 0);
@@ -355,7 +364,8 @@ static int client_peer(struct connection *c, struct candidate *from, uint64_t no
     c->peer = peer->id;
     error = take_params(c, &p);
     if (error != 0) return error;
-    if (provider->complete(from->handshake, params, encode_params(c, params), AEAD_CHACHA20_POLY1305) != 0 ||
+    if (provider->complete(from->handshake, params, encode_params(c, params),
+                           AEAD_CHACHA20_POLY1305) != 0 ||
         queue(c, from->handshake, HANDSHAKE_HANDSHAKE) != 0)
         return QUIC_INTERNAL;
     application_keys(c, from->handshake);
@@ -367,11 +377,13 @@ static int server_peer(struct connection *c, struct candidate *from, uint64_t no
 {
     struct params p;
     const struct handshake_peer *peer = provider->peer(from->handshake);
-    if (check_peer(c, from, &p) != 0 || is_stranger(c, &peer->id)) return QUIC_AUTHENTICATION; /* rule R17: generic */
+    if (check_peer(c, from, &p) != 0 || is_stranger(c, &peer->id))
+        return QUIC_AUTHENTICATION; /* rule R17: generic */
     c->peer = peer->id;
     int error = take_params(c, &p);
     if (error != 0) return error;
-    if (provider->complete(from->handshake, NULL, 0, AEAD_CHACHA20_POLY1305) != 0) return QUIC_INTERNAL;
+    if (provider->complete(from->handshake, NULL, 0, AEAD_CHACHA20_POLY1305) != 0)
+        return QUIC_INTERNAL;
     application_keys(c, from->handshake);
     metric_inc(connection_env(c)->metrics, METRIC_HANDSHAKES_DONE);
     c->done_pending = true;
@@ -384,8 +396,10 @@ void conn_handshake_confirm(struct connection *c, uint64_t now_us)
 {
     if (c->confirmed || c->phase != QUIC_UP) return;
     c->confirmed = true;
-    if (connection_is_client(c)) metric_inc(connection_env(c)->metrics, METRIC_HANDSHAKES_DONE);
-    else endpoint_half_open_end(c->owner, c);
+    if (connection_is_client(c))
+        metric_inc(connection_env(c)->metrics, METRIC_HANDSHAKES_DONE);
+    else
+        endpoint_half_open_end(c->owner, c);
     conn_handshake_discard_initial(c, now_us);
     loss_discard_space(&c->loss, LOSS_HANDSHAKE, now_us);
     loss_set_confirmed(&c->loss, now_us);
@@ -394,14 +408,16 @@ void conn_handshake_confirm(struct connection *c, uint64_t now_us)
     conn_handshake_free(c);
 }
 
-static int step(struct connection *c, struct candidate *from, enum handshake_level level, const uint8_t *data, size_t len,
-                uint64_t now_us)
+static int step(struct connection *c, struct candidate *from, enum handshake_level level,
+                const uint8_t *data, size_t len, uint64_t now_us)
 {
     int result = provider->on_bytes(from->handshake, level, data, len);
     switch (result) {
     case HANDSHAKE_WAITS: return 0;
     case HANDSHAKE_KEYS: return on_keys(c, from);
-    case HANDSHAKE_PEER: return connection_is_client(c) ? client_peer(c, from, now_us) : server_peer(c, from, now_us);
+    case HANDSHAKE_PEER:
+        return connection_is_client(c) ? client_peer(c, from, now_us)
+                                       : server_peer(c, from, now_us);
     default: return result == WEIR_E_MEMORY ? QUIC_INTERNAL : QUIC_AUTHENTICATION;
     }
 }
@@ -415,12 +431,14 @@ int conn_handshake_crypto(struct connection *c, struct candidate *from, enum han
     uint64_t grown;
     if (from == NULL) return CONN_DROP;
     lane = &from->in[level];
-    int result = receive_lane_on_data(lane, f->offset, f->data, (size_t)f->len, false, env->mem, env->budget, &limit, &grown);
+    int result = receive_lane_on_data(lane, f->offset, f->data, (size_t)f->len, false, env->mem,
+                                      env->budget, &limit, &grown);
     if (result == RECEIVE_DROP) return CONN_DROP;
     if (result != RECEIVE_OK) return QUIC_CRYPTO_BUFFER_EXCEEDED;
     for (;;) {
         const uint8_t *data;
-        size_t len = ring_view(&lane->ring, lane->ring.base, (size_t)receive_lane_readable(lane), &data);
+        size_t len =
+            ring_view(&lane->ring, lane->ring.base, (size_t)receive_lane_readable(lane), &data);
         if (len == 0) return 0;
         int error = step(c, from, level, data, len, now_us);
         if (error != 0 || c->hs == NULL) return error;
@@ -428,13 +446,17 @@ int conn_handshake_crypto(struct connection *c, struct candidate *from, enum han
     }
 }
 
-void conn_handshake_retry(struct connection *c, const uint8_t *packet, const struct packet_header *header, uint64_t now_us)
+void conn_handshake_retry(struct connection *c, const uint8_t *packet,
+                          const struct packet_header *header, uint64_t now_us)
 {
     struct conn_handshake *hs = c->hs;
-    /* RFC 9000 17.2.5.2: one Retry, and none once the server has answered otherwise. Here that means an answer that was
-     * verified: anybody on the path can answer, and must not keep the server's Retry out (rule R10). */
+    /* RFC 9000 17.2.5.2: one Retry, and none once the server has answered otherwise. Here that
+     * means an answer that was verified: anybody on the path can answer, and must not keep the
+     * server's Retry out (rule R10). */
     if (!connection_is_client(c) || hs == NULL || hs->has_retry || hs->adopted != NULL) return;
-    if (header->token_len == 0 || header->token_len > sizeof hs->token || cid_equal(&header->scid, &c->remote_cid)) return;
+    if (header->token_len == 0 || header->token_len > sizeof hs->token ||
+        cid_equal(&header->scid, &c->remote_cid))
+        return;
     if (!packet_check_retry(packet, header, &hs->original_dcid)) {
         metric_inc(connection_env(c)->metrics, METRIC_DROPPED_UNDECRYPTABLE);
         return;

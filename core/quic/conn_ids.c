@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The peer's connection ids (RFC 9000 5.1). We issue one id and use one of the peer's; others that it offers are kept
- * inside the limit that we announced, for the day when paths change. Retirements that wait to be sent are bounded: a
- * peer that makes us queue more is closed (CVE-2024-22189). */
+/* The peer's connection ids (RFC 9000 5.1). We issue one id and use one of the peer's; others that
+ * it offers are kept inside the limit that we announced, for the day when paths change. Retirements
+ * that wait to be sent are bounded: a peer that makes us queue more is closed (CVE-2024-22189). */
 #include "crypto/secret.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -11,7 +11,8 @@ enum { ACTIVE_LIMIT = 2 }; /* active_connection_id_limit's default, which we ann
 static struct remote_cid *find(struct connection *c, uint64_t sequence)
 {
     for (unsigned i = 0; i < QUIC_REMOTE_CIDS_MAX; i++) {
-        if (c->remote_cids[i].used && c->remote_cids[i].sequence == sequence) return &c->remote_cids[i];
+        if (c->remote_cids[i].used && c->remote_cids[i].sequence == sequence)
+            return &c->remote_cids[i];
     }
     return NULL;
 }
@@ -64,7 +65,8 @@ int conn_ids_on_new(struct connection *c, const struct frame_new_connection_id *
     struct remote_cid *free_slot = NULL, *known = find(c, f->sequence);
     if (c->remote_cid.len == 0) return QUIC_PROTOCOL_VIOLATION;
     if (known != NULL) return cid_equal(&known->cid, &f->cid) ? 0 : QUIC_PROTOCOL_VIOLATION;
-    if (f->sequence < c->retire_below) return queue_retire(c, f->sequence) ? 0 : QUIC_CONNECTION_ID_LIMIT;
+    if (f->sequence < c->retire_below)
+        return queue_retire(c, f->sequence) ? 0 : QUIC_CONNECTION_ID_LIMIT;
     /* Retire before adding (RFC 9000 5.1.1), or an exact exchange would exceed the limit. */
     if (!retire_prior(c, f->retire_prior_to)) return QUIC_CONNECTION_ID_LIMIT;
     for (unsigned i = 0; i < QUIC_REMOTE_CIDS_MAX; i++) {

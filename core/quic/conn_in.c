@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Packets in: which key, which space, which candidate; then the frames; then the acknowledgement.
  *
- * A packet that does not authenticate changes nothing but counters. Errors inside an Initial packet drop that packet
- * (rule R16), inside a Handshake packet that candidate; only what an authenticated peer says wrong closes. */
+ * A packet that does not authenticate changes nothing but counters. Errors inside an Initial packet
+ * drop that packet (rule R16), inside a Handshake packet that candidate; only what an authenticated
+ * peer says wrong closes. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -15,8 +16,8 @@ static void drop(struct connection *c, enum metric why)
 }
 
 /* The peer broke the protocol in an authenticated packet, or the packet is to be forgotten. */
-static void finish(struct connection *c, struct ack_state *acks, uint64_t number, int result, bool eliciting,
-                   uint64_t frame_type, uint8_t ecn, uint64_t now_us)
+static void finish(struct connection *c, struct ack_state *acks, uint64_t number, int result,
+                   bool eliciting, uint64_t frame_type, uint8_t ecn, uint64_t now_us)
 {
     if (result == CONN_DROP) {
         drop(c, METRIC_DROPPED_NO_MEMORY);
@@ -28,7 +29,8 @@ static void finish(struct connection *c, struct ack_state *acks, uint64_t number
         return;
     }
     if (c->phase <= QUIC_UP && acks != NULL)
-        (void)ack_on_packet(acks, connection_env(c)->mem, number, eliciting, now_us, (enum ack_ecn)ecn);
+        (void)ack_on_packet(acks, connection_env(c)->mem, number, eliciting, now_us,
+                            (enum ack_ecn)ecn);
 }
 
 static void counted(struct connection *c, uint64_t now_us)
@@ -38,9 +40,8 @@ static void counted(struct connection *c, uint64_t now_us)
     conn_timers_received(c, now_us);
 }
 
-/* ---- Initial */
-
-void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, size_t len, uint8_t ecn, uint64_t now_us)
+void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, size_t len,
+                     uint8_t ecn, uint64_t now_us)
 {
     bool eliciting = false;
     uint64_t frame_type;
@@ -50,33 +51,42 @@ void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, si
         drop(c, METRIC_PACKETS_DUPLICATE);
         return;
     }
-    int result = conn_frames_process(c, PACKET_INITIAL, payload, len, c->hs->adopted, &eliciting, &frame_type, now_us);
-    if (result != 0 || c->hs == NULL) return; /* rule R16: whoever sees our ids can write Initials */
+    int result = conn_frames_process(c, PACKET_INITIAL, payload, len, c->hs->adopted, &eliciting,
+                                     &frame_type, now_us);
+    if (result != 0 || c->hs == NULL)
+        return; /* rule R16: whoever sees our ids can write Initials */
     if (c->largest[0] == PACKET_NUMBER_NONE || number > c->largest[0]) c->largest[0] = number;
     counted(c, now_us);
     finish(c, &c->acks[0], number, 0, eliciting, 0, ecn, now_us);
 }
 
-static int client_initial(struct connection *c, uint8_t *packet, const struct packet_header *h, uint64_t now_us)
+static int client_initial(struct connection *c, uint8_t *packet, const struct packet_header *h,
+                          uint64_t now_us)
 {
     uint64_t number, frame_type;
     uint8_t *payload, first;
     size_t len;
     bool eliciting;
-    if (c->hs == NULL || !c->hs->has_initial || c->hs->adopted != NULL) return METRIC_DROPPED_NO_KEYS;
-    if (h->token_len > 0) return METRIC_DROPPED_MALFORMED; /* RFC 9000 17.2.2: a server sends none */
-    if (packet_open(&c->hs->initial_read, packet, h, PACKET_NUMBER_NONE, &number, &payload, &len, &first) != 0)
+    if (c->hs == NULL || !c->hs->has_initial || c->hs->adopted != NULL)
+        return METRIC_DROPPED_NO_KEYS;
+    if (h->token_len > 0)
+        return METRIC_DROPPED_MALFORMED; /* RFC 9000 17.2.2: a server sends none */
+    if (packet_open(&c->hs->initial_read, packet, h, PACKET_NUMBER_NONE, &number, &payload, &len,
+                    &first) != 0)
         return METRIC_DROPPED_UNDECRYPTABLE;
     struct candidate *from = conn_handshake_candidate(c, &h->scid);
     if (from == NULL) return METRIC_HANDSHAKE_CANDIDATES_DROPPED;
-    int result = conn_frames_process(c, PACKET_INITIAL, payload, len, from, &eliciting, &frame_type, now_us);
-    if (result != 0) conn_handshake_drop(c, from);
-    else c->packets_in++;
+    int result =
+        conn_frames_process(c, PACKET_INITIAL, payload, len, from, &eliciting, &frame_type, now_us);
+    if (result != 0)
+        conn_handshake_drop(c, from);
+    else
+        c->packets_in++;
     return TAKEN;
 }
 
-static int on_initial(struct connection *c, const struct datagram_in *in, size_t datagram_len, uint8_t *packet,
-                       const struct packet_header *h, uint64_t now_us)
+static int on_initial(struct connection *c, const struct datagram_in *in, size_t datagram_len,
+                      uint8_t *packet, const struct packet_header *h, uint64_t now_us)
 {
     uint64_t number;
     uint8_t *payload, first;
@@ -84,18 +94,18 @@ static int on_initial(struct connection *c, const struct datagram_in *in, size_t
     if (connection_is_client(c)) return client_initial(c, packet, h, now_us);
     if (datagram_len < PACKET_DATAGRAM_MIN) return METRIC_DROPPED_SHORT_INITIAL;
     if (c->hs == NULL || !c->hs->has_initial) return METRIC_DROPPED_NO_KEYS;
-    if (packet_open(&c->hs->initial_read, packet, h, c->largest[0], &number, &payload, &len, &first) != 0)
+    if (packet_open(&c->hs->initial_read, packet, h, c->largest[0], &number, &payload, &len,
+                    &first) != 0)
         return METRIC_DROPPED_UNDECRYPTABLE;
     conn_in_initial(c, number, payload, len, in->ecn, now_us);
     return TAKEN;
 }
 
-/* ---- Handshake */
-
 static struct candidate *handshake_sender(struct connection *c, const struct packet_header *h)
 {
     if (c->hs == NULL) return NULL;
-    if (c->hs->adopted != NULL) return cid_equal(&c->hs->adopted->scid, &h->scid) ? c->hs->adopted : NULL;
+    if (c->hs->adopted != NULL)
+        return cid_equal(&c->hs->adopted->scid, &h->scid) ? c->hs->adopted : NULL;
     for (unsigned i = 0; i < QUIC_CANDIDATES_MAX; i++) {
         struct candidate *from = c->hs->candidates[i];
         if (from != NULL && cid_equal(&from->scid, &h->scid)) return from;
@@ -104,7 +114,7 @@ static struct candidate *handshake_sender(struct connection *c, const struct pac
 }
 
 static int on_handshake(struct connection *c, const struct datagram_in *in, uint8_t *packet,
-                         const struct packet_header *h, uint64_t now_us)
+                        const struct packet_header *h, uint64_t now_us)
 {
     uint64_t number, frame_type = 0;
     uint8_t *payload, first;
@@ -112,7 +122,8 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
     bool eliciting = false, is_adopted;
     struct candidate *from = handshake_sender(c, h);
     if (from == NULL || !from->has_keys) return METRIC_DROPPED_NO_KEYS;
-    int opened = packet_open(&from->read, packet, h, from->largest[1], &number, &payload, &len, &first);
+    int opened =
+        packet_open(&from->read, packet, h, from->largest[1], &number, &payload, &len, &first);
     if (opened == WEIR_E_DECRYPT) return METRIC_DROPPED_UNDECRYPTABLE;
     struct ack_state *acks = from == c->hs->adopted ? &c->acks[1] : &from->acks;
     if (ack_is_duplicate(acks, number)) return METRIC_PACKETS_DUPLICATE;
@@ -122,7 +133,8 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
         conn_handshake_discard_initial(c, now_us);
     }
     int result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
-                             : conn_frames_process(c, PACKET_HANDSHAKE, payload, len, from, &eliciting, &frame_type, now_us);
+                             : conn_frames_process(c, PACKET_HANDSHAKE, payload, len, from,
+                                                   &eliciting, &frame_type, now_us);
     if (c->hs == NULL) { /* it completed the handshake */
         if (c->phase <= QUIC_UP) counted(c, now_us);
         return TAKEN;
@@ -133,13 +145,13 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
         return TAKEN;
     }
     acks = is_adopted ? &c->acks[1] : &from->acks;
-    if (result == 0 && (from->largest[1] == PACKET_NUMBER_NONE || number > from->largest[1])) from->largest[1] = number;
-    if (is_adopted) counted(c, now_us); /* another may be anybody: its packets do not keep the dial alive */
+    if (result == 0 && (from->largest[1] == PACKET_NUMBER_NONE || number > from->largest[1]))
+        from->largest[1] = number;
+    if (is_adopted)
+        counted(c, now_us); /* another may be anybody: its packets do not keep the dial alive */
     finish(c, acks, number, result, eliciting, frame_type, in->ecn, now_us);
     return TAKEN;
 }
-
-/* ---- 1-RTT */
 
 static uint64_t early_max(const struct connection *c)
 {
@@ -147,10 +159,12 @@ static uint64_t early_max(const struct connection *c)
     return max < QUIC_EARLY_MAX ? max : QUIC_EARLY_MAX;
 }
 
-static void keep_early(struct connection *c, const struct datagram_in *in, const uint8_t *packet, size_t len)
+static void keep_early(struct connection *c, const struct datagram_in *in, const uint8_t *packet,
+                       size_t len)
 {
     struct conn_handshake *hs = c->hs;
-    if (connection_is_client(c) || hs == NULL || hs->early_count >= early_max(c) || len > UINT16_MAX) {
+    if (connection_is_client(c) || hs == NULL || hs->early_count >= early_max(c) ||
+        len > UINT16_MAX) {
         drop(c, METRIC_DROPPED_NO_KEYS);
         return;
     }
@@ -174,15 +188,17 @@ static void undecryptable(struct connection *c, const uint8_t *last16, uint64_t 
     drop(c, METRIC_DROPPED_UNDECRYPTABLE);
     if (last16 != NULL && conn_ids_is_reset(c, last16)) {
         metric_inc(connection_env(c)->metrics, METRIC_STATELESS_RESET_RECEIVED);
-        conn_close_silent(c, CONN_END_RESET, WEIR_E_PEER_CLOSED, WEIR_REASON_STATELESS_RESET, NULL, now_us);
+        conn_close_silent(c, CONN_END_RESET, WEIR_E_PEER_CLOSED, WEIR_REASON_STATELESS_RESET, NULL,
+                          now_us);
         return;
     }
     /* Rule R21: forgeries against one connection are limited over all keys. */
-    if (++c->open_failures >= UINT64_C(1) << 36) conn_close_transport(c, QUIC_AEAD_LIMIT_REACHED, 0, NULL, now_us);
+    if (++c->open_failures >= UINT64_C(1) << 36)
+        conn_close_transport(c, QUIC_AEAD_LIMIT_REACHED, 0, NULL, now_us);
 }
 
-static int on_short(struct connection *c, uint8_t ecn, uint8_t *packet, const struct packet_header *h,
-                     const uint8_t *last16, uint64_t now_us)
+static int on_short(struct connection *c, uint8_t ecn, uint8_t *packet,
+                    const struct packet_header *h, const uint8_t *last16, uint64_t now_us)
 {
     uint64_t number, frame_type = 0;
     uint8_t *payload, first;
@@ -195,8 +211,10 @@ static int on_short(struct connection *c, uint8_t ecn, uint8_t *packet, const st
     }
     if (ack_is_duplicate(&c->ack_app, number)) return METRIC_PACKETS_DUPLICATE;
     int result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
-                             : conn_frames_process(c, PACKET_SHORT, payload, len, NULL, &eliciting, &frame_type, now_us);
-    if (result == 0 && (c->largest[2] == PACKET_NUMBER_NONE || number > c->largest[2])) c->largest[2] = number;
+                             : conn_frames_process(c, PACKET_SHORT, payload, len, NULL, &eliciting,
+                                                   &frame_type, now_us);
+    if (result == 0 && (c->largest[2] == PACKET_NUMBER_NONE || number > c->largest[2]))
+        c->largest[2] = number;
     counted(c, now_us);
     finish(c, &c->ack_app, number, result, eliciting, frame_type, ecn, now_us);
     return TAKEN;
@@ -214,9 +232,8 @@ void conn_in_early(struct connection *c, uint64_t now_us)
     }
 }
 
-/* ---- the datagram */
-
-static void on_version_negotiation(struct connection *c, const struct packet_header *h, uint64_t now_us)
+static void on_version_negotiation(struct connection *c, const struct packet_header *h,
+                                   uint64_t now_us)
 {
     if (!connection_is_client(c) || conn_handshake_is_answered(c) || c->hs->has_retry) return;
     /* RFC 9000 6.2: not when it lists ours; 17.2.1: only when it echoes the id that we sent to. */
@@ -226,8 +243,9 @@ static void on_version_negotiation(struct connection *c, const struct packet_hea
                       "the other side speaks other versions of the wire protocol", now_us);
 }
 
-static void on_packet(struct connection *c, const struct datagram_in *in, size_t datagram_len, uint8_t *packet,
-                      const struct packet_header *h, const uint8_t *last16, uint64_t now_us)
+static void on_packet(struct connection *c, const struct datagram_in *in, size_t datagram_len,
+                      uint8_t *packet, const struct packet_header *h, const uint8_t *last16,
+                      uint64_t now_us)
 {
     int why = TAKEN;
     switch (h->type) {
@@ -237,14 +255,17 @@ static void on_packet(struct connection *c, const struct datagram_in *in, size_t
     case PACKET_VERSION_NEGOTIATION: on_version_negotiation(c, h, now_us); break;
     case PACKET_ZERO_RTT: why = METRIC_DROPPED_NO_KEYS; break; /* rule R22 */
     case PACKET_SHORT:
-        if (c->has_read) why = on_short(c, in->ecn, packet, h, last16, now_us);
-        else keep_early(c, in, packet, h->packet_len);
+        if (c->has_read)
+            why = on_short(c, in->ecn, packet, h, last16, now_us);
+        else
+            keep_early(c, in, packet, h->packet_len);
         break;
     }
     if (why != TAKEN) drop(c, (enum metric)why);
 }
 
-void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_t *data, size_t len, uint64_t now_us)
+void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_t *data, size_t len,
+                      uint64_t now_us)
 {
     uint8_t last16[TOKEN_RESET_LEN];
     struct cid first = {0};

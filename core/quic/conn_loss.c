@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What became of packets: acknowledged frames settle, lost ones are queued again (RFC 9000 13.3). Only what still
- * matters is repeated: of a limit the newest value, of a stream nothing once it was reset. */
+/* What became of packets: acknowledged frames settle, lost ones are queued again (RFC 9000 13.3).
+ * Only what still matters is repeated: of a limit the newest value, of a stream nothing once it was
+ * reset. */
 #include "quic/connection.h"
 
 static struct send_lane *crypto_lane(const struct connection *c, enum loss_space_name space)
@@ -14,12 +15,16 @@ static void acked(struct connection *c, enum loss_space_name space, const struct
     struct send_lane *lane;
     struct stream *s;
     switch (f->kind) {
-    case SENT_ACK: ack_on_ack_acked(space == LOSS_APPLICATION ? &c->ack_app : &c->acks[space], f->offset); break;
+    case SENT_ACK:
+        ack_on_ack_acked(space == LOSS_APPLICATION ? &c->ack_app : &c->acks[space], f->offset);
+        break;
     case SENT_CRYPTO:
-        if ((lane = crypto_lane(c, space)) != NULL) send_lane_on_acked(lane, f->offset, f->len, false, env->mem, env->budget);
+        if ((lane = crypto_lane(c, space)) != NULL)
+            send_lane_on_acked(lane, f->offset, f->len, false, env->mem, env->budget);
         break;
     case SENT_STREAM:
-        if ((s = streams_get(&c->base, f->id)) != NULL) streams_on_acked(s, f->offset, f->len, f->fin != 0, c->now_us);
+        if ((s = streams_get(&c->base, f->id)) != NULL)
+            streams_on_acked(s, f->offset, f->len, f->fin != 0, c->now_us);
         break;
     case SENT_RESET_STREAM:
         if ((s = streams_get(&c->base, f->id)) != NULL) streams_on_reset_acked(s);
@@ -33,8 +38,10 @@ static void lost_stream_control(struct connection *c, const struct sent_frame *f
     struct stream *s = streams_get(&c->base, f->id);
     if (s == NULL) return;
     if (f->kind == SENT_RESET_STREAM) s->out.reset_pending = s->out.state == SEND_RESET;
-    if (f->kind == SENT_STOP_SENDING) s->in.stop_pending = s->in.stopped && s->in.state < RECEIVE_RESET;
-    if (f->kind == SENT_MAX_STREAM_DATA) s->in.credit_pending = s->in.state == RECEIVE_OPEN && !s->in.stopped;
+    if (f->kind == SENT_STOP_SENDING)
+        s->in.stop_pending = s->in.stopped && s->in.state < RECEIVE_RESET;
+    if (f->kind == SENT_MAX_STREAM_DATA)
+        s->in.credit_pending = s->in.state == RECEIVE_OPEN && !s->in.stopped;
     stream_schedule(s);
 }
 
@@ -45,10 +52,12 @@ static void lost(struct connection *c, enum loss_space_name space, const struct 
     struct stream *s;
     switch (f->kind) {
     case SENT_CRYPTO:
-        if ((lane = crypto_lane(c, space)) != NULL) send_lane_on_lost(lane, f->offset, f->len, false, connection_env(c)->mem);
+        if ((lane = crypto_lane(c, space)) != NULL)
+            send_lane_on_lost(lane, f->offset, f->len, false, connection_env(c)->mem);
         break;
     case SENT_STREAM:
-        if ((s = streams_get(&c->base, f->id)) != NULL) streams_on_lost(s, f->offset, f->len, f->fin != 0);
+        if ((s = streams_get(&c->base, f->id)) != NULL)
+            streams_on_lost(s, f->offset, f->len, f->fin != 0);
         break;
     case SENT_RESET_STREAM:
     case SENT_STOP_SENDING:
@@ -65,11 +74,13 @@ static void lost(struct connection *c, enum loss_space_name space, const struct 
 void conn_loss_requeue(struct connection *c, enum loss_space_name space, const struct sent *sent,
                        const struct sent_packet *packet)
 {
-    for (uint32_t i = 0; i < packet->frame_count; i++) lost(c, space, sent_frame_get(sent, packet, i));
+    for (uint32_t i = 0; i < packet->frame_count; i++)
+        lost(c, space, sent_frame_get(sent, packet, i));
 }
 
-void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number, const struct sent *sent,
-                         const struct sent_packet *packet, enum loss_fate fate)
+void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number,
+                         const struct sent *sent, const struct sent_packet *packet,
+                         enum loss_fate fate)
 {
     struct connection *c = context;
     (void)number;
@@ -79,26 +90,35 @@ void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t num
         conn_loss_requeue(c, space, sent, packet);
         return;
     }
-    for (uint32_t i = 0; i < packet->frame_count; i++) acked(c, space, sent_frame_get(sent, packet, i));
+    for (uint32_t i = 0; i < packet->frame_count; i++)
+        acked(c, space, sent_frame_get(sent, packet, i));
 }
 
-int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const struct frame_ack *ack, uint64_t now_us)
+int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const struct frame_ack *ack,
+                     uint64_t now_us)
 {
     struct frame_ack_cursor cursor;
-    uint64_t start, end_, events = c->congestion.events, persistent = c->congestion.persistent_events;
-    uint64_t delay = space == LOSS_APPLICATION && ack->delay < UINT64_C(1) << 32 ? ack->delay << c->peer_ack_exponent : 0;
+    uint64_t start, end_, events = c->congestion.events,
+                          persistent = c->congestion.persistent_events;
+    uint64_t delay = space == LOSS_APPLICATION && ack->delay < UINT64_C(1) << 32
+                         ? ack->delay << c->peer_ack_exponent
+                         : 0;
     int error = 0;
     c->now_us = now_us;
     /* CVE-2025-4821: an acknowledgement of what was never sent inflates the window. */
-    if (loss_on_ack_begin(&c->loss, space, ack->largest, delay, now_us) != 0) return QUIC_PROTOCOL_VIOLATION;
+    if (loss_on_ack_begin(&c->loss, space, ack->largest, delay, now_us) != 0)
+        return QUIC_PROTOCOL_VIOLATION;
     frame_ack_begin(&cursor, ack);
-    while (error == 0 && frame_ack_next(&cursor, &start, &end_)) error = loss_on_ack_range(&c->loss, start, end_ - 1);
+    while (error == 0 && frame_ack_next(&cursor, &start, &end_))
+        error = loss_on_ack_range(&c->loss, start, end_ - 1);
     (void)loss_on_ack_end(&c->loss);
     if (error != 0) return QUIC_PROTOCOL_VIOLATION;
     metric_add(connection_env(c)->metrics, METRIC_CONGESTION_EVENTS, c->congestion.events - events);
-    metric_add(connection_env(c)->metrics, METRIC_PERSISTENT_CONGESTION, c->congestion.persistent_events - persistent);
+    metric_add(connection_env(c)->metrics, METRIC_PERSISTENT_CONGESTION,
+               c->congestion.persistent_events - persistent);
     conn_loss_repace(c, now_us);
-    if (space == LOSS_APPLICATION) conn_handshake_confirm(c, now_us); /* RFC 9001 4.1.2: an ACK of 1-RTT confirms too */
+    if (space == LOSS_APPLICATION)
+        conn_handshake_confirm(c, now_us); /* RFC 9001 4.1.2: an ACK of 1-RTT confirms too */
     return 0;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Packets out.
  *
- * A turn: acknowledgements and control frames first, then stream bytes in the scheduler's order, full packets first,
- * one partial packet at the end. What may be written was settled when the application wrote it (lane.h), so nothing
- * here asks flow control. Three things can stop a packet: the congestion window, the pacer, and, before the client's
- * address is proven, three times what it sent. */
+ * A turn: acknowledgements and control frames first, then stream bytes in the scheduler's order,
+ * full packets first, one partial packet at the end. What may be written was settled when the
+ * application wrote it (lane.h), so nothing here asks flow control. Three things can stop a packet:
+ * the congestion window, the pacer, and, before the client's address is proven, three times what it
+ * sent. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -14,7 +15,7 @@ enum { STALL_US = 25000 }; /* an ACK is as late as that anyway */
 /* One packet under construction. */
 struct build {
     struct connection *c;
-    struct writer w;           /* the payload, room for the tag left out */
+    struct writer w; /* the payload, room for the tag left out */
     uint8_t *packet;
     size_t header_len;
     unsigned number_size;
@@ -25,9 +26,11 @@ struct build {
     bool probe;
 };
 
-static bool record(struct build *b, enum sent_kind kind, uint64_t id, uint64_t offset, uint64_t len, bool fin)
+static bool record(struct build *b, enum sent_kind kind, uint64_t id, uint64_t offset, uint64_t len,
+                   bool fin)
 {
-    struct sent_frame f = {.kind = (uint8_t)kind, .fin = fin, .len = (uint32_t)len, .id = id, .offset = offset};
+    struct sent_frame f = {
+        .kind = (uint8_t)kind, .fin = fin, .len = (uint32_t)len, .id = id, .offset = offset};
     b->eliciting = b->in_flight = true;
     return loss_packet_frame(&b->c->loss, b->space, &f);
 }
@@ -38,14 +41,13 @@ static bool may_record(const struct build *b)
     return b->c->loss.spaces[b->space].sent.open_frames + 2 < SENT_PACKET_FRAMES_MAX;
 }
 
-/* ---- frames */
-
 static void put_ack(struct build *b, struct ack_state *acks, uint64_t now_us)
 {
     uint64_t largest;
     if (!ack_write(acks, &b->w, now_us, 3, &largest)) return;
     struct sent_frame f = {.kind = SENT_ACK, .offset = largest};
-    (void)loss_packet_frame(&b->c->loss, b->space, &f); /* kept only when something else makes the packet eliciting */
+    (void)loss_packet_frame(&b->c->loss, b->space,
+                            &f); /* kept only when something else makes the packet eliciting */
     b->ack = true;
 }
 
@@ -65,15 +67,18 @@ static void put_crypto(struct build *b, struct send_lane *lane)
 
 static void put_stream_control(struct build *b, struct stream *s)
 {
-    if (s->out.reset_pending && may_record(b) && frame_write_reset_stream(&b->w, s->id, s->out.reset_code, s->out.sent)) {
+    if (s->out.reset_pending && may_record(b) &&
+        frame_write_reset_stream(&b->w, s->id, s->out.reset_code, s->out.sent)) {
         s->out.reset_pending = false;
         (void)record(b, SENT_RESET_STREAM, s->id, 0, 0, false);
     }
-    if (s->in.stop_pending && may_record(b) && frame_write_stop_sending(&b->w, s->id, s->in.stop_code)) {
+    if (s->in.stop_pending && may_record(b) &&
+        frame_write_stop_sending(&b->w, s->id, s->in.stop_code)) {
         s->in.stop_pending = false;
         (void)record(b, SENT_STOP_SENDING, s->id, 0, 0, false);
     }
-    if (s->in.credit_pending && may_record(b) && frame_write_max_stream_data(&b->w, s->id, s->in.limit)) {
+    if (s->in.credit_pending && may_record(b) &&
+        frame_write_max_stream_data(&b->w, s->id, s->in.limit)) {
         s->in.credit_pending = false;
         (void)record(b, SENT_MAX_STREAM_DATA, s->id, s->in.limit, 0, false);
     }
@@ -91,7 +96,8 @@ static uint64_t put_stream_bytes(struct build *b, struct stream *s, bool whole)
     if ((uint64_t)fits < len) fin = false;
     uint8_t *at = frame_reserve_stream(&b->w, s->id, offset, (size_t)fits, fin, true);
     if (fits > 0) ring_read(&s->out.ring, offset, at, (size_t)fits);
-    uint64_t again = send_lane_on_sent(&s->out, offset, (uint64_t)fits, fin, connection_env(b->c)->mem);
+    uint64_t again =
+        send_lane_on_sent(&s->out, offset, (uint64_t)fits, fin, connection_env(b->c)->mem);
     metric_add(connection_env(b->c)->metrics, METRIC_STREAM_BYTES_RETRANSMITTED, again);
     s->is_opened = true;
     (void)record(b, SENT_STREAM, s->id, offset, (uint64_t)fits, fin);
@@ -109,7 +115,8 @@ static void put_held(struct build *b)
 {
     struct conn_streams *st = b->c->base.streams;
     uint64_t waiting = 0;
-    for (struct list *l = st->touched.next; l != &st->touched && waiting < writer_room(&b->w); l = l->next)
+    for (struct list *l = st->touched.next; l != &st->touched && waiting < writer_room(&b->w);
+         l = l->next)
         waiting += send_lane_waiting(&list_entry(l, struct stream, touched_link)->out, true);
     if (waiting < writer_room(&b->w)) return;
     for (struct list *l = st->touched.next; l != &st->touched;) {
@@ -160,9 +167,12 @@ static void put_connection(struct build *b)
         (void)record(b, SENT_MAX_DATA, 0, st->receive_limit, 0, false);
     }
     for (unsigned uni = 0; uni < 2; uni++) {
-        if (!st->accept_pending[uni] || !frame_write_max_streams(&b->w, uni != 0, st->accept_max[uni])) continue;
+        if (!st->accept_pending[uni] ||
+            !frame_write_max_streams(&b->w, uni != 0, st->accept_max[uni]))
+            continue;
         st->accept_pending[uni] = false;
-        (void)record(b, uni != 0 ? SENT_MAX_STREAMS_UNI : SENT_MAX_STREAMS_BIDI, 0, st->accept_max[uni], 0, false);
+        (void)record(b, uni != 0 ? SENT_MAX_STREAMS_UNI : SENT_MAX_STREAMS_BIDI, 0,
+                     st->accept_max[uni], 0, false);
     }
 }
 
@@ -174,7 +184,8 @@ static void put_ping(struct build *b)
     (void)loss_packet_frame(&b->c->loss, b->space, &f);
 }
 
-/* A probe repeats what is oldest, so that one PTO is enough when a packet was lost (RFC 9002 6.2.4). */
+/* A probe repeats what is oldest, so that one PTO is enough when a packet was lost (RFC 9002
+ * 6.2.4). */
 static void requeue_oldest(struct connection *c, enum loss_space_name space)
 {
     const struct sent_packet *p = loss_oldest(&c->loss, space, &c->probe_from[space]);
@@ -183,10 +194,8 @@ static void requeue_oldest(struct connection *c, enum loss_space_name space)
     conn_loss_requeue(c, space, &c->loss.spaces[space].sent, p);
 }
 
-/* ---- packets */
-
-static bool begin(struct build *b, struct connection *c, enum loss_space_name space, uint8_t *data, size_t room,
-                  uint64_t now_us)
+static bool begin(struct build *b, struct connection *c, enum loss_space_name space, uint8_t *data,
+                  size_t room, uint64_t now_us)
 {
     static const enum packet_type types[] = {PACKET_INITIAL, PACKET_HANDSHAKE, PACKET_SHORT};
     memset(b, 0, sizeof *b);
@@ -202,12 +211,14 @@ static bool begin(struct build *b, struct connection *c, enum loss_space_name sp
     b->number_size = packet_number_size(b->number, c->loss.spaces[space].largest_acked);
     struct writer w = writer_of(data, room);
     if (b->type == PACKET_SHORT) {
-        b->header_len = packet_write_short(&w, &c->remote_cid, false, false, b->number, b->number_size);
+        b->header_len =
+            packet_write_short(&w, &c->remote_cid, false, false, b->number, b->number_size);
     } else {
         bool initial = b->type == PACKET_INITIAL && connection_is_client(c);
-        b->header_len = packet_write_long(&w, b->type, PACKET_VERSION, &c->remote_cid, &c->local_cid,
-                                          initial && c->hs->token_len > 0 ? c->hs->token : NULL,
-                                          initial ? c->hs->token_len : 0, b->number, b->number_size);
+        b->header_len =
+            packet_write_long(&w, b->type, PACKET_VERSION, &c->remote_cid, &c->local_cid,
+                              initial && c->hs->token_len > 0 ? c->hs->token : NULL,
+                              initial ? c->hs->token_len : 0, b->number, b->number_size);
     }
     if (b->header_len == 0 || writer_room(&w) < PACKET_TAG_LEN + 8) {
         loss_packet_cancel(&c->loss, space);
@@ -235,17 +246,22 @@ static size_t end(struct build *b, size_t pad_to, uint64_t now_us)
     size_t least = packet_payload_min(b->number_size), total = b->header_len + PACKET_TAG_LEN;
     if (pad_to > total && pad_to - total > least) least = pad_to - total;
     /* Nearly full: fill it, so that the packets of a run have one size and leave with one call. */
-    if (b->in_flight && writer_room(&b->w) > 0 && writer_room(&b->w) <= 16) least = payload + writer_room(&b->w);
+    if (b->in_flight && writer_room(&b->w) > 0 && writer_room(&b->w) <= 16)
+        least = payload + writer_room(&b->w);
     if (payload < least) {
         if (least - payload > writer_room(&b->w)) least = payload + writer_room(&b->w);
-        /* Padding makes a packet count as in flight (RFC 9002 2); the few bytes for the sample are not worth it. */
+        /* Padding makes a packet count as in flight (RFC 9002 2); the few bytes for the sample are
+         * not worth it. */
         if (pad_to > total) b->in_flight = true;
         (void)frame_write_padding(&b->w, least - payload);
         payload = least;
     }
-    if (b->type != PACKET_SHORT) packet_finish_long(b->packet, b->header_len, b->number_size, payload);
-    size_t len = packet_seal(keys_of(c, b->space), b->packet, b->header_len, b->number, b->number_size, payload);
-    uint32_t flags = (b->eliciting ? SENT_ACK_ELICITING : 0u) | (b->in_flight ? SENT_IN_FLIGHT : 0u);
+    if (b->type != PACKET_SHORT)
+        packet_finish_long(b->packet, b->header_len, b->number_size, payload);
+    size_t len = packet_seal(keys_of(c, b->space), b->packet, b->header_len, b->number,
+                             b->number_size, payload);
+    uint32_t flags =
+        (b->eliciting ? SENT_ACK_ELICITING : 0u) | (b->in_flight ? SENT_IN_FLIGHT : 0u);
     (void)loss_packet_sent(&c->loss, b->space, now_us, (uint32_t)len, flags);
     c->packets_out++;
     metric_inc(connection_env(c)->metrics, METRIC_PACKETS_SENT);
@@ -264,26 +280,29 @@ static struct ack_state *acks_of(struct connection *c, enum loss_space_name spac
     return space == LOSS_APPLICATION ? &c->ack_app : &c->acks[space];
 }
 
-/* ---- what waits */
-
 static bool crypto_waits(const struct connection *c, enum loss_space_name space)
 {
     const struct conn_handshake *hs = c->hs;
-    if (hs == NULL || (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys)) return false;
+    if (hs == NULL ||
+        (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys))
+        return false;
     return send_lane_has(&hs->out[space], false);
 }
 
 static bool long_wants(const struct connection *c, enum loss_space_name space, uint64_t now_us)
 {
     const struct conn_handshake *hs = c->hs;
-    if (hs == NULL || (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys)) return false;
+    if (hs == NULL ||
+        (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys))
+        return false;
     if (send_lane_has(&hs->out[space], false) || c->probes[space] > 0) return true;
     return ack_should_send(&c->acks[space], now_us);
 }
 
 static bool application_control_waits(const struct connection *c)
 {
-    return c->done_pending || c->path_response_pending || c->retire_count > 0 || c->ping_pending || c->probes[2] > 0;
+    return c->done_pending || c->path_response_pending || c->retire_count > 0 || c->ping_pending ||
+           c->probes[2] > 0;
 }
 
 static bool held_fills(const struct connection *c)
@@ -315,10 +334,8 @@ bool conn_out_wants(const struct connection *c, uint64_t now_us)
            application_wants(c, now_us, &ack_only);
 }
 
-/* ---- one packet per space */
-
-static size_t build_long(struct connection *c, enum loss_space_name space, uint8_t *data, size_t room, size_t pad_to,
-                         uint64_t now_us)
+static size_t build_long(struct connection *c, enum loss_space_name space, uint8_t *data,
+                         size_t room, size_t pad_to, uint64_t now_us)
 {
     struct build b;
     if (c->probes[space] > 0 && !send_lane_has(&c->hs->out[space], false)) requeue_oldest(c, space);
@@ -338,13 +355,15 @@ static size_t build_long(struct connection *c, enum loss_space_name space, uint8
     return len;
 }
 
-static size_t build_application(struct connection *c, uint8_t *data, size_t room, bool ack_only, uint64_t now_us)
+static size_t build_application(struct connection *c, uint8_t *data, size_t room, bool ack_only,
+                                uint64_t now_us)
 {
     struct build b;
     bool probe = c->probes[2] > 0;
     if (probe && !streams_want_send(&c->base)) requeue_oldest(c, LOSS_APPLICATION);
     if (!begin(&b, c, LOSS_APPLICATION, data, room, now_us)) return 0;
-    if (ack_is_pending(&c->ack_app) || ack_should_send(&c->ack_app, now_us)) put_ack(&b, &c->ack_app, now_us);
+    if (ack_is_pending(&c->ack_app) || ack_should_send(&c->ack_app, now_us))
+        put_ack(&b, &c->ack_app, now_us);
     if (!ack_only) {
         put_connection(&b);
         put_streams(&b);
@@ -359,8 +378,6 @@ static size_t build_application(struct connection *c, uint8_t *data, size_t room
     return len;
 }
 
-/* ---- datagrams */
-
 /* Bytes that address validation allows (RFC 9000 8.1). */
 static size_t allowed(const struct connection *c, size_t want)
 {
@@ -373,7 +390,8 @@ static size_t allowed(const struct connection *c, size_t want)
 void conn_out_check_blocked(struct connection *c)
 {
     bool blocked = allowed(c, PACKET_DATAGRAM_MIN) < PACKET_DATAGRAM_MIN;
-    if (blocked && !c->blocked_amplification) metric_inc(connection_env(c)->metrics, METRIC_AMPLIFICATION_BLOCKED);
+    if (blocked && !c->blocked_amplification)
+        metric_inc(connection_env(c)->metrics, METRIC_AMPLIFICATION_BLOCKED);
     c->blocked_amplification = blocked;
     loss_set_blocked(&c->loss, blocked);
 }
@@ -393,22 +411,28 @@ static bool paced(struct connection *c, bool *by_window, uint64_t now_us)
     return false;
 }
 
-static size_t one_handshake_datagram(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)
+static size_t one_handshake_datagram(struct connection *c, uint8_t *data, size_t cap,
+                                     uint64_t now_us)
 {
-    bool initial = long_wants(c, LOSS_INITIAL, now_us), more = long_wants(c, LOSS_HANDSHAKE, now_us), ack_only;
+    bool initial = long_wants(c, LOSS_INITIAL, now_us),
+         more = long_wants(c, LOSS_HANDSHAKE, now_us), ack_only;
     size_t room = allowed(c, cap < c->datagram_bytes ? cap : c->datagram_bytes), at = 0;
-    bool eliciting_initial = initial && (connection_is_client(c) || crypto_waits(c, LOSS_INITIAL) || c->probes[0] > 0);
+    bool eliciting_initial =
+        initial && (connection_is_client(c) || crypto_waits(c, LOSS_INITIAL) || c->probes[0] > 0);
     size_t pad = eliciting_initial ? PACKET_DATAGRAM_MIN : 0;
     if (room < pad || room < 64) return 0;
     if (initial) at = build_long(c, LOSS_INITIAL, data, room, more ? 0 : pad, now_us);
-    if (more) at += build_long(c, LOSS_HANDSHAKE, data + at, room - at, at > 0 && pad > at ? pad - at : 0, now_us);
+    if (more)
+        at += build_long(c, LOSS_HANDSHAKE, data + at, room - at, at > 0 && pad > at ? pad - at : 0,
+                         now_us);
     if (!initial && c->has_write && room - at > 200 && application_wants(c, now_us, &ack_only) &&
         loss_window_room(&c->loss) >= c->datagram_bytes)
         at += build_application(c, data + at, room - at, ack_only, now_us);
     return at;
 }
 
-static size_t one_application_datagram(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)
+static size_t one_application_datagram(struct connection *c, uint8_t *data, size_t cap,
+                                       uint64_t now_us)
 {
     bool ack_only, by_window;
     size_t room = allowed(c, cap < c->datagram_bytes ? cap : c->datagram_bytes);
@@ -428,12 +452,14 @@ static size_t one_application_datagram(struct connection *c, uint8_t *data, size
 static size_t one_datagram(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)
 {
     if (c->phase > QUIC_UP) return c->close_send ? conn_close_write(c, data, cap, now_us) : 0;
-    if (c->hs != NULL && (long_wants(c, LOSS_INITIAL, now_us) || long_wants(c, LOSS_HANDSHAKE, now_us)))
+    if (c->hs != NULL &&
+        (long_wants(c, LOSS_INITIAL, now_us) || long_wants(c, LOSS_HANDSHAKE, now_us)))
         return one_handshake_datagram(c, data, cap, now_us);
     return c->has_write ? one_application_datagram(c, data, cap, now_us) : 0;
 }
 
-size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment, uint64_t now_us)
+size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment,
+                          uint64_t now_us)
 {
     size_t at = 0;
     *segment = 0;
@@ -446,12 +472,15 @@ size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_
         at += len;
         c->bytes_out += len;
         if (i == 0) *segment = len;
-        /* A run has datagrams of one size, the last may be shorter; during the handshake each leaves alone. */
+        /* A run has datagrams of one size, the last may be shorter; during the handshake each
+         * leaves alone. */
         if (len < *segment || len < c->datagram_bytes || c->hs != NULL || c->phase > QUIC_UP) break;
     }
     bool ack_only;
-    /* Nothing is left although window and pacer would have let it go: such a window has not proven itself. */
-    if (c->phase == QUIC_UP && !application_wants(c, now_us, &ack_only)) congestion_set_app_limited(&c->congestion, true);
+    /* Nothing is left although window and pacer would have let it go: such a window has not proven
+     * itself. */
+    if (c->phase == QUIC_UP && !application_wants(c, now_us, &ack_only))
+        congestion_set_app_limited(&c->congestion, true);
     conn_out_check_blocked(c);
     return at;
 }

@@ -19,8 +19,9 @@ static uint64_t idle_us(const struct connection *c)
     return us > least ? us : least;
 }
 
-/* How long a handshake may stand still. A listener looks again after PRESSED_US: when more than half of the places for
- * half-open connections are taken, that is all it gets (handshake-rules.md). */
+/* How long a handshake may stand still. A listener looks again after PRESSED_US: when more than
+ * half of the places for half-open connections are taken, that is all it gets (handshake-rules.md).
+ * */
 static uint64_t handshake_us(const struct connection *c, uint64_t now_us)
 {
     const uint64_t *v = connection_env(c)->limits->value;
@@ -42,7 +43,8 @@ static uint64_t keep_alive_at(const struct connection *c)
 
 static uint64_t rest_at(const struct connection *c)
 {
-    if (c->rested || c->phase != QUIC_UP || !c->confirmed || c->loss.in_flight_bytes > 0) return UINT64_MAX;
+    if (c->rested || c->phase != QUIC_UP || !c->confirmed || c->loss.in_flight_bytes > 0)
+        return UINT64_MAX;
     uint64_t last = c->received_us > c->eliciting_us ? c->received_us : c->eliciting_us;
     return last + REST_US;
 }
@@ -50,7 +52,8 @@ static uint64_t rest_at(const struct connection *c)
 uint64_t conn_timers_deadline(const struct connection *c)
 {
     if (c->phase > QUIC_UP) return c->close_us;
-    if (c->stalled_us != 0) return c->stalled_us; /* what is due cannot leave before there is memory */
+    if (c->stalled_us != 0)
+        return c->stalled_us; /* what is due cannot leave before there is memory */
     uint64_t at = loss_deadline(&c->loss);
     if (c->phase == QUIC_HANDSHAKING) {
         at = earlier(at, c->received_us + handshake_us(c, c->now_us));
@@ -58,7 +61,8 @@ uint64_t conn_timers_deadline(const struct connection *c)
     } else {
         at = earlier(at, c->idle_base_us + idle_us(c));
     }
-    if (c->hs != NULL) at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
+    if (c->hs != NULL)
+        at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
     at = earlier(at, ack_deadline(&c->ack_app));
     if (c->pace_us != 0) at = earlier(at, c->pace_us);
     return earlier(at, earlier(keep_alive_at(c), rest_at(c)));
@@ -81,17 +85,21 @@ static void rest(struct connection *c)
 static bool is_over(struct connection *c, uint64_t now_us)
 {
     if (c->phase == QUIC_HANDSHAKING) {
-        bool refused = c->hs->refused_us != 0 && c->hs->refused_us <= now_us && c->hs->adopted == NULL;
+        bool refused =
+            c->hs->refused_us != 0 && c->hs->refused_us <= now_us && c->hs->adopted == NULL;
         if (refused && !c->is_stranger) {
-            conn_close_silent(c, CONN_END_REMOTE, WEIR_E_REFUSED, REASON_TRANSPORT(c->hs->refused_code & 0xfffffff),
+            conn_close_silent(c, CONN_END_REMOTE, WEIR_E_REFUSED,
+                              REASON_TRANSPORT(c->hs->refused_code & 0xfffffff),
                               "refused (unauthenticated)", now_us);
             return true;
         }
         if (!refused && c->received_us + handshake_us(c, now_us) > now_us) return false;
         if (c->is_stranger)
-            conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL, now_us);
+            conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL,
+                              now_us);
         else
-            conn_close_silent(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL, now_us);
+            conn_close_silent(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL,
+                              now_us);
         return true;
     }
     if (c->idle_base_us + idle_us(c) > now_us) return false;
@@ -114,8 +122,10 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
         struct loss_action action = loss_on_deadline(&c->loss, now_us);
         if (action.kind == LOSS_PROBE) {
             ask_probes(c, action.space, action.probes);
-            /* RFC 9002 6.2.4: a listener's first answer is one datagram; half of it alone helps nobody. */
-            if (action.space == LOSS_INITIAL && !connection_is_client(c)) ask_probes(c, LOSS_HANDSHAKE, action.probes);
+            /* RFC 9002 6.2.4: a listener's first answer is one datagram; half of it alone helps
+             * nobody. */
+            if (action.space == LOSS_INITIAL && !connection_is_client(c))
+                ask_probes(c, LOSS_HANDSHAKE, action.probes);
             metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
         }
         conn_loss_repace(c, now_us);

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* A connection's life: made by a dial or by a first Initial, freed when both node and the closing period let go. */
+/* A connection's life: made by a dial or by a first Initial, freed when both node and the closing
+ * period let go. */
 #include "quic/connection.h"
 #include "address/special.h"
 #include "base/assert.h"
 #include "base/charged.h"
 #include <string.h>
 
-/* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU discovery exists. */
+/* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU
+ * discovery exists. */
 static uint32_t datagram_bytes(const struct transport_env *env, const struct endpoint *remote)
 {
     if (env->datagram_bytes != 0) return env->datagram_bytes;
     return endpoint_class(remote) == ADDRESS_CLASS_LOOPBACK ? 1452 : PACKET_DATAGRAM_MIN;
 }
 
-static struct connection *make(struct endpoint_state *owner, enum conn_role role, const struct endpoint *remote,
-                               uint64_t now_us)
+static struct connection *make(struct endpoint_state *owner, enum conn_role role,
+                               const struct endpoint *remote, uint64_t now_us)
 {
     const struct transport_env *env = owner->base.env;
     struct connection *c = charged_alloc(env->mem, env->budget, sizeof *c);
@@ -31,8 +33,10 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
     ack_init(&c->ack_app, 25000);
     c->peer_ack_exponent = 3;
     rtt_init(&c->rtt);
-    congestion_init(&c->congestion, env->congestion == 1 ? &congestion_newreno : &congestion_cubic, c->datagram_bytes);
-    pacer_init(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us, c->datagram_bytes);
+    congestion_init(&c->congestion, env->congestion == 1 ? &congestion_newreno : &congestion_cubic,
+                    c->datagram_bytes);
+    pacer_init(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us,
+               c->datagram_bytes);
     loss_init(&c->loss, env->mem, env->budget, role == CONN_DIALLER, &c->rtt, &c->congestion,
               (uint32_t)env->limits->value[LIMIT_SENT_PACKETS], now_us);
     c->loss.on_packet = conn_loss_on_packet;
@@ -47,7 +51,8 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
     return c;
 }
 
-struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial, uint64_t now_us)
+struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial,
+                                   uint64_t now_us)
 {
     struct connection *c = make(owner, CONN_DIALLER, &dial->remote, now_us);
     if (c == NULL) return NULL;
@@ -63,7 +68,8 @@ struct connection *connection_dial(struct endpoint_state *owner, const struct tr
     return c;
 }
 
-struct connection *connection_accept(struct endpoint_state *owner, const struct connection_accept *accept, uint64_t now_us)
+struct connection *connection_accept(struct endpoint_state *owner,
+                                     const struct connection_accept *accept, uint64_t now_us)
 {
     struct connection *c = make(owner, CONN_LISTENER, &accept->in->remote, now_us);
     if (c == NULL) return NULL;
@@ -100,15 +106,18 @@ void connection_refresh(struct connection *c, uint64_t now_us)
 void connection_settle(struct connection *c, bool sent, uint64_t now_us)
 {
     struct endpoint_state *e = c->owner;
-    if (c->phase > QUIC_UP && c->close_us <= now_us && (c->freed_by_node || !c->is_known) && !c->close_send) {
+    if (c->phase > QUIC_UP && c->close_us <= now_us && (c->freed_by_node || !c->is_known) &&
+        !c->close_send) {
         connection_destroy(c);
         return;
     }
     if (sent && conn_out_wants(c, now_us)) endpoint_sendable(e, c);
     uint64_t at = conn_timers_deadline(c);
     if (c->phase > QUIC_UP && c->close_us <= now_us) at = UINT64_MAX; /* waits for node alone */
-    if (at == UINT64_MAX) heap_remove(&e->timers, &c->timer);
-    else if (!heap_set(&e->timers, &c->timer, at)) /* room was made when the connection was registered */
+    if (at == UINT64_MAX)
+        heap_remove(&e->timers, &c->timer);
+    else if (!heap_set(&e->timers, &c->timer,
+                       at)) /* room was made when the connection was registered */
         WEIR_ASSERT(false);
 }
 
@@ -117,11 +126,13 @@ static uint64_t memory(const struct connection *c)
     uint64_t bytes = sizeof *c + (c->hs != NULL ? sizeof *c->hs : 0);
     for (unsigned i = 0; i < LOSS_SPACES; i++) {
         const struct sent *sent = &c->loss.spaces[i].sent;
-        bytes += (uint64_t)sent->packet_capacity * sizeof *sent->packets + (uint64_t)sent->frame_capacity * sizeof *sent->frames;
+        bytes += (uint64_t)sent->packet_capacity * sizeof *sent->packets +
+                 (uint64_t)sent->frame_capacity * sizeof *sent->frames;
     }
     bytes += c->ack_app.ranges.capacity * sizeof *c->ack_app.ranges.items;
     if (c->base.streams != NULL)
-        bytes += sizeof *c->base.streams + c->base.streams->budget.used + map_bytes(&c->base.streams->by_id);
+        bytes += sizeof *c->base.streams + c->base.streams->budget.used +
+                 map_bytes(&c->base.streams->by_id);
     return bytes;
 }
 

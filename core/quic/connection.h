@@ -42,14 +42,16 @@ enum {
     QUIC_BURST_SEGMENTS_MAX = 64, /**< UDP_SEGMENT takes no more */
 };
 
-/** Somebody who answered our first message: the server, or whoever saw it pass. A server has one: its client. */
+/** Somebody who answered our first message: the server, or whoever saw it pass. A server has one:
+ *  its client. */
 struct candidate {
     struct cid scid;
     struct handshake *handshake;
     struct receive_lane in[2]; /**< CRYPTO of Initial and Handshake */
     struct protect_keys read, write; /**< Handshake level */
     struct ack_state acks;     /**< of its Handshake packets; taken over when it is adopted */
-    uint64_t largest[2];       /**< packet number of its Initial and Handshake packets; PACKET_NUMBER_NONE: none */
+    uint64_t largest[2];       /**< packet number of its Initial and Handshake packets;
+                                *   PACKET_NUMBER_NONE: none */
     uint64_t sample_us;        /**< round trip measured by its ACK of our Initial; 0: none */
     uint32_t order;            /**< of the client's candidates: the lowest is the oldest */
     bool has_keys;
@@ -57,7 +59,8 @@ struct candidate {
 
 /** What exists only until the handshake is confirmed. */
 struct conn_handshake {
-    struct handshake *first;   /**< client: the state after message 1, from which candidates are forked */
+    struct handshake *first;   /**< client: the state after message 1, from which candidates are
+                                *   forked */
     struct candidate *candidates[QUIC_CANDIDATES_MAX];
     struct candidate *adopted; /**< one of them, or NULL */
     struct send_lane out[2];   /**< CRYPTO to send at Initial and Handshake */
@@ -66,7 +69,8 @@ struct conn_handshake {
     struct cid retry_scid;
     uint8_t token[TOKEN_SIZE_MAX + 64];
     uint16_t token_len;
-    uint8_t first_key[FIRST_KEY_MAX]; /**< listener: how retransmissions of message 1 find this connection */
+    uint8_t first_key[FIRST_KEY_MAX]; /**< listener: how retransmissions of message 1 find this
+                                       *   connection */
     uint8_t first_key_len;
     uint8_t early_count;       /**< 1-RTT packets that came before message 3, sealed */
     struct {
@@ -74,7 +78,8 @@ struct conn_handshake {
         uint16_t len;
         uint8_t ecn;
     } early[QUIC_EARLY_MAX];
-    uint64_t refused_us;       /**< when to believe an unauthenticated close, or that the peer is another; 0: none came */
+    uint64_t refused_us;       /**< when to believe an unauthenticated close, or that the peer is
+                                *   another; 0: none came */
     uint64_t refused_code;
     uint32_t candidates_made;
     bool has_initial, has_retry;
@@ -92,7 +97,8 @@ struct connection {
     struct endpoint_state *owner;
     struct heap_item timer;
     struct list send_link;      /**< in owner->sendable: it may have something to send */
-    struct list touched_link;   /**< in owner->touched: the application did something since its last turn */
+    struct list touched_link;   /**< in owner->touched: the application did something since its last
+                                 *   turn */
     struct list all_link;
     uint8_t reset_token[TOKEN_RESET_LEN]; /**< the peer's, as registered with the endpoint */
     bool has_reset_token;
@@ -108,7 +114,8 @@ struct connection {
     bool ping_pending;
     bool path_response_pending;
     uint8_t path_response[8];
-    bool eliciting_since_receive; /**< the idle timer restarts at the first eliciting packet after a receive */
+    bool eliciting_since_receive; /**< the idle timer restarts at the first eliciting packet after a
+                                   *   receive */
     bool blocked_amplification;
     bool rested;               /**< idle memory was given back */
     uint8_t probes[3];         /**< PTO probes to send per space */
@@ -131,7 +138,8 @@ struct connection {
 
     struct conn_handshake *hs; /**< NULL once confirmed */
     struct protect_keys read, write; /**< 1-RTT */
-    struct ack_state acks[2];  /**< Initial (server) or adopted Handshake: [0] Initial, [1] Handshake */
+    struct ack_state acks[2];  /**< Initial (server) or adopted Handshake: [0] Initial, [1]
+                                *   Handshake */
     struct ack_state ack_app;
     uint64_t largest[3];       /**< largest packet number received per space; PACKET_NUMBER_NONE */
     struct rtt rtt;
@@ -143,7 +151,8 @@ struct connection {
 
     uint64_t now_us;           /**< of the input that is being processed, for callbacks */
     uint64_t opened_us, received_us, idle_base_us, pace_us, close_us, eliciting_us;
-    uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a packet; 0: not stalled */
+    uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a
+                                *   packet; 0: not stalled */
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
     uint64_t open_failures;    /**< rule R21 */
 
@@ -172,7 +181,8 @@ static inline bool connection_is_client(const struct connection *c)
 
 /* connection.c */
 /** A client's: makes message 1. @return NULL when there is no memory */
-struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial, uint64_t now_us);
+struct connection *connection_dial(struct endpoint_state *owner, const struct transport_dial *dial,
+                                   uint64_t now_us);
 /** What the endpoint learned from a first Initial that it opened. */
 struct connection_accept {
     const struct datagram_in *in;
@@ -181,7 +191,8 @@ struct connection_accept {
     bool retried;
     struct protect_keys read, write;   /**< Initial keys */
 };
-struct connection *connection_accept(struct endpoint_state *owner, const struct connection_accept *accept, uint64_t now_us);
+struct connection *connection_accept(struct endpoint_state *owner,
+                                     const struct connection_accept *accept, uint64_t now_us);
 /** Free at once. */
 void connection_destroy(struct connection *c);
 void connection_info(const struct transport_conn *base, struct conn_info *out);
@@ -192,24 +203,27 @@ void connection_settle(struct connection *c, bool sent, uint64_t now_us);
 
 /* conn_in.c */
 /** One datagram for this connection. data is changed in place. */
-void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_t *data, size_t len, uint64_t now_us);
+void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_t *data,
+                      size_t len, uint64_t now_us);
 /** An Initial of a client whose payload the endpoint has opened already. */
-void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, size_t len, uint8_t ecn, uint64_t now_us);
+void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, size_t len,
+                     uint8_t ecn, uint64_t now_us);
 /** Open packets that came before their keys. */
 void conn_in_early(struct connection *c, uint64_t now_us);
 
 /* conn_frames.c */
 /** @return 0, CONN_DROP, or a transport error code (the connection is to be closed with it) */
 enum { CONN_DROP = -1 };
-int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload, size_t len,
-                        struct candidate *from, bool *eliciting, uint64_t *frame_type, uint64_t now_us);
+int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload,
+                        size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
+                        uint64_t now_us);
 
 /* conn_handshake.c */
 int conn_handshake_open_client(struct connection *c);
 int conn_handshake_open_server(struct connection *c, const struct connection_accept *accept);
 void conn_handshake_free(struct connection *c);
-/** A client's candidate for a server's SCID: found or made, in place of the oldest if there are too many. NULL: no
- *  memory. */
+/** A client's candidate for a server's SCID: found or made, in place of the oldest if there are too
+ *  many. NULL: no memory. */
 struct candidate *conn_handshake_candidate(struct connection *c, const struct cid *scid);
 void conn_handshake_drop(struct connection *c, struct candidate *candidate);
 /** Whether anybody has answered a client's first message. */
@@ -217,29 +231,34 @@ bool conn_handshake_is_answered(const struct connection *c);
 /** CRYPTO bytes. @return 0, CONN_DROP or a transport error code */
 int conn_handshake_crypto(struct connection *c, struct candidate *from, enum handshake_level level,
                           const struct frame_crypto *f, uint64_t now_us);
-void conn_handshake_retry(struct connection *c, const uint8_t *packet, const struct packet_header *header, uint64_t now_us);
+void conn_handshake_retry(struct connection *c, const uint8_t *packet,
+                          const struct packet_header *header, uint64_t now_us);
 void conn_handshake_confirm(struct connection *c, uint64_t now_us);
 /** Derive both directions' Initial keys. */
-void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct protect_keys *read, struct protect_keys *write);
+void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct protect_keys *read,
+                                 struct protect_keys *write);
 void conn_handshake_discard_initial(struct connection *c, uint64_t now_us);
 
 /* conn_out.c */
 /** Fill out with one datagram, or a run of equal ones. @return bytes, 0: nothing to send now */
-size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment, uint64_t now_us);
-/** The client's address is not proven: say whether its budget stops us. After every datagram, even one of which nothing
- *  opened: a PTO that is past then fires at once (RFC 9002 6.2.2.1). */
+size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment,
+                          uint64_t now_us);
+/** The client's address is not proven: say whether its budget stops us. After every datagram, even
+ *  one of which nothing opened: a PTO that is past then fires at once (RFC 9002 6.2.2.1). */
 void conn_out_check_blocked(struct connection *c);
 /** Whether conn_out_datagrams might give something, timers apart. */
 bool conn_out_wants(const struct connection *c, uint64_t now_us);
 
 /* conn_loss.c */
-void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number, const struct sent *sent,
-                         const struct sent_packet *packet, enum loss_fate fate);
+void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number,
+                         const struct sent *sent, const struct sent_packet *packet,
+                         enum loss_fate fate);
 /** Queue a packet's frames again. */
 void conn_loss_requeue(struct connection *c, enum loss_space_name space, const struct sent *sent,
                        const struct sent_packet *packet);
 /** An ACK frame. @return 0 or a transport error code */
-int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const struct frame_ack *ack, uint64_t now_us);
+int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const struct frame_ack *ack,
+                     uint64_t now_us);
 /** Window or round trip changed: tell the pacer. */
 void conn_loss_repace(struct connection *c, uint64_t now_us);
 
@@ -249,12 +268,16 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us);
 void conn_timers_received(struct connection *c, uint64_t now_us);
 
 /* conn_close.c */
-void conn_close_application(struct connection *c, uint32_t reason, const char *text, size_t text_len, uint64_t now_us);
-void conn_close_transport(struct connection *c, uint64_t code, uint64_t frame_type, const char *text, uint64_t now_us);
+void conn_close_application(struct connection *c, uint32_t reason, const char *text,
+                            size_t text_len, uint64_t now_us);
+void conn_close_transport(struct connection *c, uint64_t code, uint64_t frame_type,
+                          const char *text, uint64_t now_us);
 /** The peer closed. */
-void conn_close_on_frame(struct connection *c, enum packet_type type, const struct frame_close *f, uint64_t now_us);
+void conn_close_on_frame(struct connection *c, enum packet_type type, const struct frame_close *f,
+                         uint64_t now_us);
 /** End without a word on the wire. */
-void conn_close_silent(struct connection *c, enum conn_end_by by, int error, uint32_t reason, const char *text, uint64_t now_us);
+void conn_close_silent(struct connection *c, enum conn_end_by by, int error, uint32_t reason,
+                       const char *text, uint64_t now_us);
 /** Write the closing datagram. @return bytes */
 size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us);
 /** A packet came while closing: maybe answer. */
@@ -265,7 +288,8 @@ void conn_close_received(struct connection *c);
 void conn_ids_retire(struct connection *c, uint64_t sequence);
 int conn_ids_on_new(struct connection *c, const struct frame_new_connection_id *f);
 int conn_ids_on_retire(struct connection *c, uint64_t sequence);
-/** Whether these are a stateless reset token of a connection id that we use. Constant time per id. */
+/** Whether these are a stateless reset token of a connection id that we use. Constant time per id.
+ */
 bool conn_ids_is_reset(const struct connection *c, const uint8_t *last16);
 /** The peer's reset token for the id in use, or NULL. */
 const uint8_t *conn_ids_reset_token(const struct connection *c);

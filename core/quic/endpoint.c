@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The UDP transport of a node: which connection a datagram is for, whose timer is due, who sends next.
+/* The UDP transport of a node: which connection a datagram is for, whose timer is due, who sends
+ * next.
  *
- * Connections that may have something to send stand in one row and get one run of datagrams at a time, so that a bulk
- * transfer to one peer does not hold up another. */
+ * Connections that may have something to send stand in one row and get one run of datagrams at a
+ * time, so that a bulk transfer to one peer does not hold up another. */
 #include "quic/endpoint.h"
 #include "base/assert.h"
 #include "crypto/hkdf.h"
@@ -51,7 +52,8 @@ static int endpoint_open(const struct transport_env *env, struct transport **out
     list_init(&e->sendable);
     list_init(&e->touched);
     list_init(&e->all);
-    /* From the identity, so that a node that restarts can reset the connections of its last run (RFC 9000 10.3.2). */
+    /* From the identity, so that a node that restarts can reset the connections of its last run
+     * (RFC 9000 10.3.2). */
     static const char label[] = "weir stateless reset v1";
     uint8_t secret[KEY_PAIR_SECRET_SIZE];
     key_pair_secret(env->key, secret);
@@ -73,7 +75,8 @@ static void endpoint_close(struct transport *t)
     map_free(&e->by_reset);
     map_free(&e->hosts);
     heap_free(&e->timers);
-    mem_free(mem, e->stateless, e->stateless != NULL ? ENDPOINT_STATELESS_MAX * sizeof *e->stateless : 0);
+    mem_free(mem, e->stateless,
+             e->stateless != NULL ? ENDPOINT_STATELESS_MAX * sizeof *e->stateless : 0);
     secret_zero(e, sizeof *e);
     mem_free(mem, e, sizeof *e);
 }
@@ -109,7 +112,8 @@ void endpoint_sendable(struct endpoint_state *e, struct connection *c)
     if (!list_is_linked(&c->send_link)) list_push_back(&e->sendable, &c->send_link);
 }
 
-void endpoint_reset_token(const struct endpoint_state *e, const struct cid *cid, uint8_t token[TOKEN_RESET_LEN])
+void endpoint_reset_token(const struct endpoint_state *e, const struct cid *cid,
+                          uint8_t token[TOKEN_RESET_LEN])
 {
     token_reset(e->reset_key, cid, token);
 }
@@ -126,14 +130,17 @@ void endpoint_learn_reset(struct endpoint_state *e, struct connection *c)
 }
 
 /* A datagram whose id is unknown may be a stateless reset (RFC 9000 10.3.1). */
-static bool try_reset(struct endpoint_state *e, const struct datagram_in *in, const uint8_t *data, size_t len, uint64_t now_us)
+static bool try_reset(struct endpoint_state *e, const struct datagram_in *in, const uint8_t *data,
+                      size_t len, uint64_t now_us)
 {
     if (len < PACKET_RESET_LEN_MIN || (data[0] & 0x80) != 0) return false;
     const uint8_t *last16 = data + len - TOKEN_RESET_LEN;
     struct connection *c = map_get(&e->by_reset, last16, TOKEN_RESET_LEN);
-    if (c == NULL || !endpoint_equal(&c->remote, &in->remote) || !conn_ids_is_reset(c, last16)) return false;
+    if (c == NULL || !endpoint_equal(&c->remote, &in->remote) || !conn_ids_is_reset(c, last16))
+        return false;
     metric_inc(e->base.env->metrics, METRIC_STATELESS_RESET_RECEIVED);
-    conn_close_silent(c, CONN_END_RESET, WEIR_E_PEER_CLOSED, WEIR_REASON_STATELESS_RESET, NULL, now_us);
+    conn_close_silent(c, CONN_END_RESET, WEIR_E_PEER_CLOSED, WEIR_REASON_STATELESS_RESET, NULL,
+                      now_us);
     connection_refresh(c, now_us);
     return true;
 }
@@ -150,7 +157,8 @@ static struct connection *look_up(const struct endpoint_state *e, const uint8_t 
     return map_get(&e->by_cid, id, CID_LOCAL_LEN);
 }
 
-static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len, uint64_t now_us)
+static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len,
+                uint64_t now_us)
 {
     struct metrics *m = e->base.env->metrics;
     metric_inc(m, METRIC_DATAGRAMS_RECEIVED); /* empty ones too: CVE-2026-11352 */
@@ -160,8 +168,9 @@ static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t 
         if (!try_reset(e, in, data, len, now_us)) endpoint_on_stranger(e, in, data, len, now_us);
         return;
     }
-    /* Paths do not move yet: before confirmation the address is fixed (rule R12), afterwards what comes from elsewhere is
-     * taken, since the bytes authenticate, but answered where the connection was made. */
+    /* Paths do not move yet: before confirmation the address is fixed (rule R12), afterwards what
+     * comes from elsewhere is taken, since the bytes authenticate, but answered where the
+     * connection was made. */
     if (!c->confirmed && !endpoint_equal(&c->remote, &in->remote)) {
         metric_inc(m, METRIC_DROPPED_UNKNOWN);
         return;
@@ -186,7 +195,8 @@ static void endpoint_on_deadline(struct transport *t, uint64_t now_us)
 {
     struct endpoint_state *e = endpoint_of(t);
     struct heap_item *item;
-    /* Each pass moves its timer into the future or removes it; the count is a backstop against a timer that does not. */
+    /* Each pass moves its timer into the future or removes it; the count is a backstop against a
+     * timer that does not. */
     for (uint32_t i = 0; i < 4 * e->connections + 16; i++) {
         item = heap_first(&e->timers);
         if (item == NULL || item->when > now_us) return;
@@ -213,7 +223,8 @@ static void endpoint_on_turn(struct transport *t, uint64_t now_us)
     }
 }
 
-static int endpoint_dial(struct transport *t, const struct transport_dial *dial, uint64_t now_us, struct transport_conn **out)
+static int endpoint_dial(struct transport *t, const struct transport_dial *dial, uint64_t now_us,
+                         struct transport_conn **out)
 {
     struct connection *c = connection_dial(endpoint_of(t), dial, now_us);
     if (c == NULL) return WEIR_E_MEMORY;
@@ -222,7 +233,8 @@ static int endpoint_dial(struct transport *t, const struct transport_dial *dial,
     return 0;
 }
 
-static void endpoint_conn_close(struct transport_conn *base, uint32_t reason, const char *text, size_t text_len, uint64_t now_us)
+static void endpoint_conn_close(struct transport_conn *base, uint32_t reason, const char *text,
+                                size_t text_len, uint64_t now_us)
 {
     struct connection *c = connection_of(base);
     conn_close_application(c, reason, text, text_len, now_us);
@@ -254,7 +266,8 @@ static void endpoint_stream_changed(struct stream *s, unsigned what, uint64_t no
 {
     struct connection *c = connection_of(s->conn);
     if (c->phase != QUIC_UP) return;
-    if ((what & STREAM_CONSUMED) != 0 && now_us != 0) streams_update_credit(s, c->rtt.smoothed_us, now_us);
+    if ((what & STREAM_CONSUMED) != 0 && now_us != 0)
+        streams_update_credit(s, c->rtt.smoothed_us, now_us);
     touch(c);
 }
 
@@ -292,8 +305,8 @@ static bool endpoint_next_datagram(struct transport *t, struct datagram_out *out
             out->socket = c->socket;
             out->ecn = 0;
         }
-        /* One that could not send now waits for a datagram, a timer or the application; one that did goes to the end of
-         * the row if there may be more. Either may be freed here. */
+        /* One that could not send now waits for a datagram, a timer or the application; one that
+         * did goes to the end of the row if there may be more. Either may be freed here. */
         connection_settle(c, found, now_us);
     }
     if (!found) return false;

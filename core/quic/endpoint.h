@@ -11,7 +11,8 @@
 struct connection;
 
 enum {
-    ENDPOINT_STATELESS_MAX = 8,    /**< answers without state that wait to be sent; more are suppressed, counted */
+    ENDPOINT_STATELESS_MAX = 8,    /**< answers without state that wait to be sent; more are
+                                    *   suppressed, counted */
     ENDPOINT_STATELESS_BYTES = 192,/**< a Retry with our token is the largest */
     ENDPOINT_STATELESS_PER_S = 1000,
 };
@@ -32,7 +33,8 @@ struct half_open_host {
 struct endpoint_state {
     struct transport base;     /**< first: node knows only this */
     struct map by_cid;         /**< our connection ids */
-    struct map by_first;       /**< listeners' half-open connections by (address, DCID, SCID, e_c), rule R12 */
+    struct map by_first;       /**< listeners' half-open connections by (address, DCID, SCID, e_c),
+                                *   rule R12 */
     struct map by_reset;       /**< connections by the peer's stateless reset token */
     struct map hosts;          /**< struct half_open_host by address */
     struct heap timers;
@@ -57,14 +59,16 @@ bool endpoint_register(struct endpoint_state *e, struct connection *c);
 void endpoint_unregister(struct endpoint_state *e, struct connection *c);
 /** It may have something to send: put it at the end of the row. */
 void endpoint_sendable(struct endpoint_state *e, struct connection *c);
-void endpoint_reset_token(const struct endpoint_state *e, const struct cid *cid, uint8_t token[TOKEN_RESET_LEN]);
+void endpoint_reset_token(const struct endpoint_state *e, const struct cid *cid,
+                          uint8_t token[TOKEN_RESET_LEN]);
 
 /** The peer's reset token is known, or changed. */
 void endpoint_learn_reset(struct endpoint_state *e, struct connection *c);
 
 /* endpoint_accept.c */
 /** A datagram that belongs to no connection. */
-void endpoint_on_stranger(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len, uint64_t now_us);
+void endpoint_on_stranger(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data,
+                          size_t len, uint64_t now_us);
 /** A listener's handshake ended, one way or the other. */
 void endpoint_half_open_end(struct endpoint_state *e, struct connection *c);
 /** The next answer without state. @return false when none waits */

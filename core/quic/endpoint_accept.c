@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What happens before there is a connection (handshake-rules.md R11 to R15).
  *
- * In this order, so that the cheap comes first: size, version, token or Retry, caps, and only then the keys of the
- * Initial and its opening. State is made only from an Initial that opens and holds all of message 1, in a datagram of
- * 1200 bytes or more. Answers without state are few, small, rate limited, and never answer each other. */
+ * In this order, so that the cheap comes first: size, version, token or Retry, caps, and only then
+ * the keys of the Initial and its opening. State is made only from an Initial that opens and holds
+ * all of message 1, in a datagram of 1200 bytes or more. Answers without state are few, small, rate
+ * limited, and never answer each other. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -13,9 +14,8 @@ static void dropped(struct endpoint_state *e, enum metric why)
     metric_inc(e->base.env->metrics, why);
 }
 
-/* ---- answers without state */
-
-static struct stateless *answer(struct endpoint_state *e, const struct datagram_in *in, uint64_t now_us)
+static struct stateless *answer(struct endpoint_state *e, const struct datagram_in *in,
+                                uint64_t now_us)
 {
     const struct transport_env *env = e->base.env;
     if (e->stateless == NULL) {
@@ -24,10 +24,12 @@ static struct stateless *answer(struct endpoint_state *e, const struct datagram_
         e->stateless_us = now_us;
     }
     /* 1/1000 of an answer per token: whole numbers at any rate. */
-    uint64_t gained = (now_us - e->stateless_us) * ENDPOINT_STATELESS_PER_S / 1000, most = ENDPOINT_STATELESS_PER_S * UINT64_C(1000);
+    uint64_t gained = (now_us - e->stateless_us) * ENDPOINT_STATELESS_PER_S / 1000,
+             most = ENDPOINT_STATELESS_PER_S * UINT64_C(1000);
     e->stateless_us = now_us;
     e->stateless_tokens = e->stateless_tokens + gained > most ? most : e->stateless_tokens + gained;
-    if (e->stateless == NULL || e->stateless_count == ENDPOINT_STATELESS_MAX || e->stateless_tokens < 1000) {
+    if (e->stateless == NULL || e->stateless_count == ENDPOINT_STATELESS_MAX ||
+        e->stateless_tokens < 1000) {
         dropped(e, METRIC_STATELESS_SUPPRESSED);
         return NULL;
     }
@@ -74,12 +76,15 @@ static void version_negotiation(struct endpoint_state *e, const struct datagram_
     if (s == NULL) return;
     struct writer w = writer_of(s->bytes, sizeof s->bytes);
     entropy_fill(e->base.env->entropy, &random, sizeof random);
-    commit(e, s, packet_write_version_negotiation(&w, h->scid_view, h->scid_view_len, h->dcid_view, h->dcid_view_len, random),
+    commit(e, s,
+           packet_write_version_negotiation(&w, h->scid_view, h->scid_view_len, h->dcid_view,
+                                            h->dcid_view_len, random),
            METRIC_VERSION_NEGOTIATION_SENT);
 }
 
 /* RFC 9000 10.3: smaller than what caused it, so that two of them cannot play ball. */
-static void stateless_reset(struct endpoint_state *e, const struct datagram_in *in, const uint8_t *data, size_t len, uint64_t now_us)
+static void stateless_reset(struct endpoint_state *e, const struct datagram_in *in,
+                            const uint8_t *data, size_t len, uint64_t now_us)
 {
     struct cid cid;
     uint8_t random;
@@ -97,30 +102,34 @@ static void stateless_reset(struct endpoint_state *e, const struct datagram_in *
 }
 
 /* Rule R17: full before anybody is authenticated. The client takes it for a hint. */
-static void refuse(struct endpoint_state *e, const struct connection_accept *accept, uint64_t now_us)
+static void refuse(struct endpoint_state *e, const struct connection_accept *accept,
+                   uint64_t now_us)
 {
     struct stateless *s = answer(e, accept->in, now_us);
     if (s == NULL) return;
     struct writer w = writer_of(s->bytes, sizeof s->bytes);
-    size_t header = packet_write_long(&w, PACKET_INITIAL, PACKET_VERSION, &accept->scid, &accept->dcid, NULL, 0, 0, 1);
+    size_t header = packet_write_long(&w, PACKET_INITIAL, PACKET_VERSION, &accept->scid,
+                                      &accept->dcid, NULL, 0, 0, 1);
     struct writer payload = writer_of(s->bytes + header, sizeof s->bytes - header - PACKET_TAG_LEN);
-    if (header == 0 || !frame_write_close(&payload, false, QUIC_CONNECTION_REFUSED, 0, NULL, 0)) return;
+    if (header == 0 || !frame_write_close(&payload, false, QUIC_CONNECTION_REFUSED, 0, NULL, 0))
+        return;
     size_t least = packet_payload_min(1), len = writer_len(&payload);
     if (len < least) (void)frame_write_padding(&payload, least - len);
     len = writer_len(&payload);
     packet_finish_long(s->bytes, header, 1, len);
-    commit(e, s, packet_seal(&accept->write, s->bytes, header, 0, 1, len), METRIC_CONNECTIONS_REFUSED);
+    commit(e, s, packet_seal(&accept->write, s->bytes, header, 0, 1, len),
+           METRIC_CONNECTIONS_REFUSED);
 }
-
-/* ---- tokens */
 
 static void fresh_token_key(struct endpoint_state *e, uint64_t now_us)
 {
     uint8_t key[TOKEN_KEY_LEN];
     if (e->has_token_keys && !token_keys_is_due(&e->token_keys, now_us)) return;
     entropy_fill(e->base.env->entropy, key, sizeof key);
-    if (e->has_token_keys) token_keys_rotate(&e->token_keys, key, now_us);
-    else token_keys_init(&e->token_keys, key, now_us);
+    if (e->has_token_keys)
+        token_keys_rotate(&e->token_keys, key, now_us);
+    else
+        token_keys_init(&e->token_keys, key, now_us);
     e->has_token_keys = true;
     secret_zero(key, sizeof key);
 }
@@ -131,10 +140,12 @@ static void token_endpoint(const struct endpoint *remote, uint8_t out[TOKEN_ENDP
     uint8_t key[ENDPOINT_KEY_BYTES];
     endpoint_key(remote, key);
     for (size_t i = 0; i < TOKEN_ENDPOINT_LEN; i++) out[i] = key[i];
-    for (size_t i = TOKEN_ENDPOINT_LEN; i < ENDPOINT_KEY_BYTES; i++) out[i - TOKEN_ENDPOINT_LEN] ^= key[i];
+    for (size_t i = TOKEN_ENDPOINT_LEN; i < ENDPOINT_KEY_BYTES; i++)
+        out[i - TOKEN_ENDPOINT_LEN] ^= key[i];
 }
 
-static void retry(struct endpoint_state *e, const struct datagram_in *in, const struct packet_header *h, uint64_t now_us)
+static void retry(struct endpoint_state *e, const struct datagram_in *in,
+                  const struct packet_header *h, uint64_t now_us)
 {
     struct stateless *s = answer(e, in, now_us);
     if (s == NULL) return;
@@ -150,19 +161,18 @@ static void retry(struct endpoint_state *e, const struct datagram_in *in, const 
 }
 
 /* @return 1 the token is good, 0 there is none, -1 it is bad */
-static int check_token(struct endpoint_state *e, const struct datagram_in *in, const struct packet_header *h,
-                       struct cid *odcid, uint64_t now_us)
+static int check_token(struct endpoint_state *e, const struct datagram_in *in,
+                       const struct packet_header *h, struct cid *odcid, uint64_t now_us)
 {
     uint8_t where[TOKEN_ENDPOINT_LEN];
     struct cid scid;
     if (h->token_len == 0) return 0;
     if (!e->has_token_keys) return -1;
     token_endpoint(&in->remote, where);
-    int error = token_check_retry(&e->token_keys, where, now_us, h->token, h->token_len, odcid, &scid);
+    int error =
+        token_check_retry(&e->token_keys, where, now_us, h->token, h->token_len, odcid, &scid);
     return error == 0 && cid_equal(&scid, &h->dcid) ? 1 : -1;
 }
-
-/* ---- half-open connections */
 
 static struct endpoint host_of(const struct endpoint *remote)
 {
@@ -171,7 +181,8 @@ static struct endpoint host_of(const struct endpoint *remote)
     return host;
 }
 
-static struct half_open_host *host_get(struct endpoint_state *e, const struct endpoint *remote, bool make)
+static struct half_open_host *host_get(struct endpoint_state *e, const struct endpoint *remote,
+                                       bool make)
 {
     struct endpoint key = host_of(remote);
     struct half_open_host *h = map_get(&e->hosts, &key, sizeof key);
@@ -197,8 +208,8 @@ void endpoint_half_open_end(struct endpoint_state *e, struct connection *c)
     mem_free(e->base.env->mem, h, sizeof *h);
 }
 
-static uint8_t make_first_key(const struct datagram_in *in, const struct packet_header *h, const uint8_t *e_c,
-                              uint8_t out[FIRST_KEY_MAX])
+static uint8_t make_first_key(const struct datagram_in *in, const struct packet_header *h,
+                              const uint8_t *e_c, uint8_t out[FIRST_KEY_MAX])
 {
     struct writer w = writer_of(out, FIRST_KEY_MAX);
     uint8_t where[ENDPOINT_KEY_BYTES];
@@ -213,7 +224,8 @@ static uint8_t make_first_key(const struct datagram_in *in, const struct packet_
     return (uint8_t)writer_len(&w);
 }
 
-/* Rule R11: all of message 1 in this packet, and nothing that is wrong (rule R16). @return its key, or NULL */
+/* Rule R11: all of message 1 in this packet, and nothing that is wrong (rule R16). @return its key,
+ * or NULL */
 static const uint8_t *find_first(const uint8_t *payload, size_t len)
 {
     struct reader r = reader_of(payload, len);
@@ -228,8 +240,9 @@ static const uint8_t *find_first(const uint8_t *payload, size_t len)
     return key;
 }
 
-static struct connection *open_half(struct endpoint_state *e, const struct connection_accept *accept,
-                                    const uint8_t *key, uint8_t key_len, uint64_t now_us)
+static struct connection *open_half(struct endpoint_state *e,
+                                    const struct connection_accept *accept, const uint8_t *key,
+                                    uint8_t key_len, uint64_t now_us)
 {
     struct half_open_host *host = host_get(e, &accept->in->remote, true);
     if (host == NULL) return NULL;
@@ -252,20 +265,21 @@ static struct connection *open_half(struct endpoint_state *e, const struct conne
     return NULL;
 }
 
-/* ---- a first Initial */
-
 static bool has_room(struct endpoint_state *e, const struct datagram_in *in)
 {
     const uint64_t *v = e->base.env->limits->value;
     const struct half_open_host *host = host_get(e, &in->remote, false);
-    if (e->half_open < v[LIMIT_HALF_OPEN] && (host == NULL || host->count < v[LIMIT_HALF_OPEN_PER_HOST])) return true;
+    if (e->half_open < v[LIMIT_HALF_OPEN] &&
+        (host == NULL || host->count < v[LIMIT_HALF_OPEN_PER_HOST]))
+        return true;
     dropped(e, METRIC_DROPPED_HALF_OPEN);
     dropped(e, METRIC_LIMIT_REACHED);
     return false;
 }
 
-static void on_opened(struct endpoint_state *e, struct connection_accept *accept, const struct packet_header *h,
-                      uint64_t number, uint8_t *payload, size_t len, size_t datagram_len, uint64_t now_us)
+static void on_opened(struct endpoint_state *e, struct connection_accept *accept,
+                      const struct packet_header *h, uint64_t number, uint8_t *payload, size_t len,
+                      size_t datagram_len, uint64_t now_us)
 {
     uint8_t key[FIRST_KEY_MAX];
     const uint8_t *e_c = find_first(payload, len);
@@ -290,7 +304,8 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     c->bytes_in += datagram_len;
     conn_in_initial(c, number, payload, len, accept->in->ecn, now_us);
     if (fresh && c->hs->out[HANDSHAKE_HANDSHAKE].written == 0) {
-        /* There is no answer: a key that gives no secret, or no memory. Then there is nothing to keep either. */
+        /* There is no answer: a key that gives no secret, or no memory. Then there is nothing to
+         * keep either. */
         dropped(e, METRIC_HANDSHAKES_FAILED);
         connection_destroy(c);
         return;
@@ -298,10 +313,11 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     connection_refresh(c, now_us);
 }
 
-static void on_initial(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len,
-                       const struct packet_header *h, uint64_t now_us)
+static void on_initial(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data,
+                       size_t len, const struct packet_header *h, uint64_t now_us)
 {
-    struct connection_accept accept = {.in = in, .dcid = h->dcid, .scid = h->scid, .original_dcid = h->dcid};
+    struct connection_accept accept = {
+        .in = in, .dcid = h->dcid, .scid = h->scid, .original_dcid = h->dcid};
     uint64_t number;
     uint8_t *payload, first;
     size_t payload_len;
@@ -320,7 +336,8 @@ static void on_initial(struct endpoint_state *e, const struct datagram_in *in, u
         return;
     }
     conn_handshake_initial_keys(&h->dcid, false, &accept.read, &accept.write);
-    if (packet_open(&accept.read, data, h, PACKET_NUMBER_NONE, &number, &payload, &payload_len, &first) != 0) {
+    if (packet_open(&accept.read, data, h, PACKET_NUMBER_NONE, &number, &payload, &payload_len,
+                    &first) != 0) {
         dropped(e, METRIC_DROPPED_UNDECRYPTABLE);
         return;
     }
@@ -328,7 +345,8 @@ static void on_initial(struct endpoint_state *e, const struct datagram_in *in, u
     secret_zero(&accept, sizeof accept);
 }
 
-void endpoint_on_stranger(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len, uint64_t now_us)
+void endpoint_on_stranger(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data,
+                          size_t len, uint64_t now_us)
 {
     struct packet_header h;
     int error = packet_parse(data, len, &h);

@@ -9,18 +9,15 @@ static int read_ack(struct reader *r, struct frame_ack *ack)
     ack->delay = reader_varint(r);
     ack->range_count = reader_varint(r);
     ack->first_range = reader_varint(r);
-    if (r->failed || ack->first_range > ack->largest)
-        return QUIC_FRAME_ENCODING;
+    if (r->failed || ack->first_range > ack->largest) return QUIC_FRAME_ENCODING;
     uint64_t smallest = ack->largest - ack->first_range;
     ack->ranges = r->at;
     /* The count is a claim; each round takes at least two bytes, so the packet's end bounds it. */
     for (uint64_t i = 0; i < ack->range_count; i++) {
         uint64_t gap = reader_varint(r);
         uint64_t len = reader_varint(r);
-        if (r->failed || smallest < gap + 2)
-            return QUIC_FRAME_ENCODING;
-        if (smallest - gap - 2 < len)
-            return QUIC_FRAME_ENCODING;
+        if (r->failed || smallest < gap + 2) return QUIC_FRAME_ENCODING;
+        if (smallest - gap - 2 < len) return QUIC_FRAME_ENCODING;
         smallest = smallest - gap - 2 - len;
     }
     ack->ranges_len = (size_t)(r->at - ack->ranges);
@@ -53,12 +50,10 @@ static int read_new_connection_id(struct reader *r, struct frame_new_connection_
     out->sequence = reader_varint(r);
     out->retire_prior_to = reader_varint(r);
     uint8_t len = reader_u8(r);
-    if (len == 0 || len > CID_MAX)
-        return QUIC_FRAME_ENCODING;
+    if (len == 0 || len > CID_MAX) return QUIC_FRAME_ENCODING;
     const uint8_t *id = reader_bytes(r, len);
     const uint8_t *token = reader_bytes(r, sizeof out->reset_token);
-    if (r->failed || out->retire_prior_to > out->sequence)
-        return QUIC_FRAME_ENCODING;
+    if (r->failed || out->retire_prior_to > out->sequence) return QUIC_FRAME_ENCODING;
     (void)cid_set(&out->cid, id, len);
     memcpy(out->reset_token, token, sizeof out->reset_token);
     return QUIC_NO_ERROR;
@@ -67,8 +62,7 @@ static int read_new_connection_id(struct reader *r, struct frame_new_connection_
 static int read_path(struct reader *r, uint8_t data[8])
 {
     const uint8_t *bytes = reader_bytes(r, 8);
-    if (bytes == NULL)
-        return QUIC_FRAME_ENCODING;
+    if (bytes == NULL) return QUIC_FRAME_ENCODING;
     memcpy(data, bytes, 8);
     return QUIC_NO_ERROR;
 }
@@ -86,8 +80,7 @@ static void read_close(struct reader *r, bool application, struct frame_close *c
 static void read_padding(struct reader *r, struct frame *out)
 {
     const uint8_t *start = r->at;
-    while (r->at < r->end && *r->at == FRAME_PADDING)
-        r->at++;
+    while (r->at < r->end && *r->at == FRAME_PADDING) r->at++;
     out->u.padding.len = 1 + (uint64_t)(r->at - start);
 }
 
@@ -95,12 +88,9 @@ static int read_body(struct reader *r, struct frame *out)
 {
     /* long: one switch */
     switch (out->type) {
-    case FRAME_PADDING:
-        read_padding(r, out);
-        return QUIC_NO_ERROR;
+    case FRAME_PADDING: read_padding(r, out); return QUIC_NO_ERROR;
     case FRAME_PING:
-    case FRAME_HANDSHAKE_DONE:
-        return QUIC_NO_ERROR;
+    case FRAME_HANDSHAKE_DONE: return QUIC_NO_ERROR;
     case FRAME_ACK:
     case FRAME_ACK_ECN:
         out->u.ack.has_ecn = out->type == FRAME_ACK_ECN;
@@ -114,15 +104,12 @@ static int read_body(struct reader *r, struct frame *out)
         out->u.stop_sending.id = reader_varint(r);
         out->u.stop_sending.code = reader_varint(r);
         return QUIC_NO_ERROR;
-    case FRAME_CRYPTO:
-        return read_crypto(r, &out->u.crypto);
+    case FRAME_CRYPTO: return read_crypto(r, &out->u.crypto);
     case FRAME_NEW_TOKEN:
         out->u.new_token.len = reader_varint(r);
         out->u.new_token.data = reader_bytes(r, out->u.new_token.len);
         return out->u.new_token.len == 0 ? QUIC_FRAME_ENCODING : QUIC_NO_ERROR;
-    case FRAME_MAX_DATA:
-        out->u.max_data.max = reader_varint(r);
-        return QUIC_NO_ERROR;
+    case FRAME_MAX_DATA: out->u.max_data.max = reader_varint(r); return QUIC_NO_ERROR;
     case FRAME_MAX_STREAM_DATA:
         out->u.max_stream_data.id = reader_varint(r);
         out->u.max_stream_data.max = reader_varint(r);
@@ -132,9 +119,7 @@ static int read_body(struct reader *r, struct frame *out)
         out->u.max_streams.uni = out->type == FRAME_MAX_STREAMS_UNI;
         out->u.max_streams.max = reader_varint(r);
         return out->u.max_streams.max > FRAME_STREAMS_MAX ? QUIC_FRAME_ENCODING : QUIC_NO_ERROR;
-    case FRAME_DATA_BLOCKED:
-        out->u.data_blocked.max = reader_varint(r);
-        return QUIC_NO_ERROR;
+    case FRAME_DATA_BLOCKED: out->u.data_blocked.max = reader_varint(r); return QUIC_NO_ERROR;
     case FRAME_STREAM_DATA_BLOCKED:
         out->u.stream_data_blocked.id = reader_varint(r);
         out->u.stream_data_blocked.max = reader_varint(r);
@@ -144,14 +129,12 @@ static int read_body(struct reader *r, struct frame *out)
         out->u.streams_blocked.uni = out->type == FRAME_STREAMS_BLOCKED_UNI;
         out->u.streams_blocked.max = reader_varint(r);
         return out->u.streams_blocked.max > FRAME_STREAMS_MAX ? QUIC_FRAME_ENCODING : QUIC_NO_ERROR;
-    case FRAME_NEW_CONNECTION_ID:
-        return read_new_connection_id(r, &out->u.new_connection_id);
+    case FRAME_NEW_CONNECTION_ID: return read_new_connection_id(r, &out->u.new_connection_id);
     case FRAME_RETIRE_CONNECTION_ID:
         out->u.retire_connection_id.sequence = reader_varint(r);
         return QUIC_NO_ERROR;
     case FRAME_PATH_CHALLENGE:
-    case FRAME_PATH_RESPONSE:
-        return read_path(r, out->u.path.data);
+    case FRAME_PATH_RESPONSE: return read_path(r, out->u.path.data);
     case FRAME_CLOSE:
     case FRAME_CLOSE_APPLICATION:
         read_close(r, out->type == FRAME_CLOSE_APPLICATION, &out->u.close);
@@ -162,8 +145,7 @@ static int read_body(struct reader *r, struct frame *out)
         out->u.datagram.data = reader_bytes(r, out->u.datagram.len);
         return QUIC_NO_ERROR;
     default:
-        if (frame_is_stream(out->type))
-            return read_stream(r, out->type, &out->u.stream);
+        if (frame_is_stream(out->type)) return read_stream(r, out->type, &out->u.stream);
         return QUIC_FRAME_ENCODING;
     }
 }
@@ -172,13 +154,10 @@ int frame_read(struct reader *r, struct frame *out)
 {
     const uint8_t *start = r->at;
     out->type = reader_varint(r);
-    if (r->failed)
-        return QUIC_FRAME_ENCODING;
-    if ((size_t)(r->at - start) != varint_size(out->type))
-        return QUIC_PROTOCOL_VIOLATION;
+    if (r->failed) return QUIC_FRAME_ENCODING;
+    if ((size_t)(r->at - start) != varint_size(out->type)) return QUIC_PROTOCOL_VIOLATION;
     int error = read_body(r, out);
-    if (error != QUIC_NO_ERROR)
-        return error;
+    if (error != QUIC_NO_ERROR) return error;
     return r->failed ? QUIC_FRAME_ENCODING : QUIC_NO_ERROR;
 }
 
@@ -223,20 +202,14 @@ static const uint8_t allowed_in[] = {
 
 bool frame_allowed(uint64_t type, enum packet_type packet)
 {
-    if (type >= sizeof allowed_in)
-        return false;
+    if (type >= sizeof allowed_in) return false;
     switch (packet) {
-    case PACKET_INITIAL:
-        return (allowed_in[type] & IN_INITIAL) != 0;
-    case PACKET_ZERO_RTT:
-        return (allowed_in[type] & IN_ZERO) != 0;
-    case PACKET_HANDSHAKE:
-        return (allowed_in[type] & IN_HANDSHAKE) != 0;
-    case PACKET_SHORT:
-        return (allowed_in[type] & IN_ONE) != 0;
+    case PACKET_INITIAL: return (allowed_in[type] & IN_INITIAL) != 0;
+    case PACKET_ZERO_RTT: return (allowed_in[type] & IN_ZERO) != 0;
+    case PACKET_HANDSHAKE: return (allowed_in[type] & IN_HANDSHAKE) != 0;
+    case PACKET_SHORT: return (allowed_in[type] & IN_ONE) != 0;
     case PACKET_RETRY:
-    case PACKET_VERSION_NEGOTIATION:
-        break;
+    case PACKET_VERSION_NEGOTIATION: break;
     }
     return false;
 }
@@ -271,8 +244,7 @@ void frame_ack_begin(struct frame_ack_cursor *cursor, const struct frame_ack *ac
 
 bool frame_ack_next(struct frame_ack_cursor *cursor, uint64_t *start, uint64_t *end)
 {
-    if (cursor->given == cursor->count)
-        return false;
+    if (cursor->given == cursor->count) return false;
     uint64_t largest = cursor->largest;
     uint64_t len = cursor->first_range;
     if (cursor->given > 0) {

@@ -6,8 +6,7 @@
 /* All or nothing: a frame is written, and taken back when the writer became full on the way. */
 static bool settle(struct writer *w, const struct writer *before)
 {
-    if (!w->full)
-        return true;
+    if (!w->full) return true;
     *w = *before;
     return false;
 }
@@ -16,8 +15,7 @@ static bool write_numbers(struct writer *w, uint8_t type, const uint64_t *number
 {
     struct writer before = *w;
     writer_u8(w, type);
-    for (unsigned i = 0; i < count; i++)
-        writer_varint(w, numbers[i]);
+    for (unsigned i = 0; i < count; i++) writer_varint(w, numbers[i]);
     return settle(w, &before);
 }
 
@@ -34,8 +32,7 @@ static bool write_two(struct writer *w, uint8_t type, uint64_t a, uint64_t b)
 
 bool frame_write_padding(struct writer *w, size_t len)
 {
-    if (w->full || len > writer_room(w))
-        return false;
+    if (w->full || len > writer_room(w)) return false;
     writer_zero(w, len);
     return true;
 }
@@ -59,8 +56,7 @@ static uint32_t ack_ranges_fitting(const struct range *ranges, uint32_t count, u
     for (uint32_t i = count - 1; i > 0 && more < more_max; i--, more++) {
         size_t size = varint_size(gap_between(&ranges[i], &ranges[i - 1])) +
                       varint_size(ranges[i - 1].end - ranges[i - 1].start - 1);
-        if (size > room)
-            break;
+        if (size > room) break;
         room -= size;
     }
     return more;
@@ -75,10 +71,8 @@ bool frame_write_ack(struct writer *w, const struct range *ranges, uint32_t coun
     WEIR_ASSERT(top->end > top->start);
     size_t fixed = 1U + varint_size(top->end - 1) + varint_size(delay) + varint_size(more_max) +
                    varint_size(top->end - top->start - 1);
-    for (unsigned i = 0; ecn != NULL && i < 3; i++)
-        fixed += varint_size(ecn[i]);
-    if (w->full || fixed > writer_room(w))
-        return false;
+    for (unsigned i = 0; ecn != NULL && i < 3; i++) fixed += varint_size(ecn[i]);
+    if (w->full || fixed > writer_room(w)) return false;
     uint32_t more = ack_ranges_fitting(ranges, count, more_max, writer_room(w) - fixed);
     writer_u8(w, ecn != NULL ? FRAME_ACK_ECN : FRAME_ACK);
     writer_varint(w, top->end - 1);
@@ -89,8 +83,7 @@ bool frame_write_ack(struct writer *w, const struct range *ranges, uint32_t coun
         writer_varint(w, gap_between(&ranges[i], &ranges[i - 1]));
         writer_varint(w, ranges[i - 1].end - ranges[i - 1].start - 1);
     }
-    for (unsigned i = 0; ecn != NULL && i < 3; i++)
-        writer_varint(w, ecn[i]);
+    for (unsigned i = 0; ecn != NULL && i < 3; i++) writer_varint(w, ecn[i]);
     WEIR_ASSERT(!w->full);
     return true;
 }
@@ -109,8 +102,7 @@ bool frame_write_stop_sending(struct writer *w, uint64_t id, uint64_t code)
 /* The room for data is claimed after the header; the caller fills it in. */
 static uint8_t *claim(struct writer *w, const struct writer *before, size_t len)
 {
-    if (!settle(w, before))
-        return NULL;
+    if (!settle(w, before)) return NULL;
     if (len > writer_room(w)) {
         *w = *before;
         return NULL;
@@ -122,10 +114,8 @@ static uint8_t *claim(struct writer *w, const struct writer *before, size_t len)
 
 static bool fill(uint8_t *place, const uint8_t *data, size_t len)
 {
-    if (place == NULL)
-        return false;
-    if (len > 0)
-        memcpy(place, data, len);
+    if (place == NULL) return false;
+    if (len > 0) memcpy(place, data, len);
     return true;
 }
 
@@ -160,18 +150,13 @@ uint8_t *frame_reserve_stream(struct writer *w, uint64_t id, uint64_t offset, si
     struct writer before = *w;
     WEIR_ASSERT(len <= VARINT_MAX && offset <= VARINT_MAX - len);
     unsigned type = FRAME_STREAM;
-    if (fin)
-        type |= FRAME_STREAM_FIN;
-    if (with_len)
-        type |= FRAME_STREAM_LEN;
-    if (offset > 0)
-        type |= FRAME_STREAM_OFF;
+    if (fin) type |= FRAME_STREAM_FIN;
+    if (with_len) type |= FRAME_STREAM_LEN;
+    if (offset > 0) type |= FRAME_STREAM_OFF;
     writer_u8(w, (uint8_t)type);
     writer_varint(w, id);
-    if (offset > 0)
-        writer_varint(w, offset);
-    if (with_len)
-        writer_varint(w, len);
+    if (offset > 0) writer_varint(w, offset);
+    if (with_len) writer_varint(w, len);
     return claim(w, &before, len);
 }
 
@@ -257,11 +242,9 @@ bool frame_write_close(struct writer *w, bool application, uint64_t code, uint64
     struct writer before = *w;
     writer_u8(w, application ? FRAME_CLOSE_APPLICATION : FRAME_CLOSE);
     writer_varint(w, code);
-    if (!application)
-        writer_varint(w, frame_type);
+    if (!application) writer_varint(w, frame_type);
     writer_varint(w, reason_len);
-    if (reason_len > 0)
-        writer_bytes(w, reason, reason_len);
+    if (reason_len > 0) writer_bytes(w, reason, reason_len);
     return settle(w, &before);
 }
 
@@ -274,8 +257,7 @@ uint8_t *frame_reserve_datagram(struct writer *w, size_t len, bool with_len)
 {
     struct writer before = *w;
     writer_u8(w, with_len ? FRAME_DATAGRAM_LEN : FRAME_DATAGRAM);
-    if (with_len)
-        writer_varint(w, len);
+    if (with_len) writer_varint(w, len);
     return claim(w, &before, len);
 }
 
@@ -292,10 +274,8 @@ size_t frame_crypto_header_size(uint64_t offset, uint64_t len)
 size_t frame_stream_header_size(uint64_t id, uint64_t offset, uint64_t len, bool with_len)
 {
     size_t size = (size_t)1 + varint_size(id);
-    if (offset > 0)
-        size += varint_size(offset);
-    if (with_len)
-        size += varint_size(len);
+    if (offset > 0) size += varint_size(offset);
+    if (with_len) size += varint_size(len);
     return size;
 }
 
@@ -312,15 +292,11 @@ static int64_t fit_with_len(size_t room, uint64_t want)
     int64_t best = -1;
     for (unsigned i = 0; i < 4; i++) {
         size_t field = (size_t)1 << i;
-        if (room < field)
-            break;
+        if (room < field) break;
         uint64_t len = room - field;
-        if (len > most[i])
-            len = most[i];
-        if (len > want)
-            len = want;
-        if ((int64_t)len > best)
-            best = (int64_t)len;
+        if (len > most[i]) len = most[i];
+        if (len > want) len = want;
+        if ((int64_t)len > best) best = (int64_t)len;
     }
     return best;
 }
@@ -329,13 +305,10 @@ static int64_t data_max(size_t room, size_t header_size, uint64_t offset, uint64
                         bool with_len)
 {
     WEIR_ASSERT(offset <= VARINT_MAX);
-    if (room < header_size)
-        return -1;
+    if (room < header_size) return -1;
     room -= header_size;
-    if (want > VARINT_MAX - offset)
-        want = VARINT_MAX - offset;
-    if (with_len)
-        return fit_with_len(room, want);
+    if (want > VARINT_MAX - offset) want = VARINT_MAX - offset;
+    if (with_len) return fit_with_len(room, want);
     return (int64_t)(want < room ? want : room);
 }
 

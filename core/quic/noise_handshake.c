@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Noise XX as a handshake provider (handshake-rules.md R1 to R7; docs/wire.md).
  *
- *     client                                           server
- *     Initial    00 20 | e_c                      ->
- *                                                 <-   Initial    00 20 | e_s
- *                                                 <-   Handshake  len | enc(s_s) | enc(proof and parameters)
- *     Handshake  len | enc(s_c) | enc(proof ...)  ->
+ * client                                           server Initial    00 20 | e_c
+ * -> <-   Initial    00 20 | e_s <-   Handshake  len | enc(s_s) | enc(proof and parameters)
+ * Handshake  len | enc(s_c) | enc(proof ...)  ->
  *
- * Message 2 is one Noise message cut after its first 32 bytes, so that the rest travels in Handshake packets, whose
- * keys come from ck and h between the tokens ee and s. Each message is computed once; what is lost is sent again from
- * the stored bytes. Any failure is final for this object: it never tries the same bytes twice. */
+ * Message 2 is one Noise message cut after its first 32 bytes, so that the rest travels in
+ * Handshake packets, whose keys come from ck and h between the tokens ee and s. Each message is
+ * computed once; what is lost is sent again from the stored bytes. Any failure is final for this
+ * object: it never tries the same bytes twice. */
 #include "base/assert.h"
 #include "crypto/noise.h"
 #include "crypto/schedule.h"
@@ -27,12 +26,13 @@ struct handshake {
     struct handshake_peer peer;
     uint8_t first[HANDSHAKE_FIRST_LEN]; /* our Initial bytes */
     uint8_t first_in[HANDSHAKE_FIRST_LEN];
-    uint8_t *out, *in;         /* our and the peer's Handshake piece, HANDSHAKE_PIECE_MAX + 2 each */
+    uint8_t *out, *in; /* our and the peer's Handshake piece, HANDSHAKE_PIECE_MAX + 2 each */
     size_t out_len, in_len, first_in_len;
     bool client, failed, has_first, has_peer, done;
 };
 enum { PIECE_ROOM = HANDSHAKE_PIECE_MAX + 2 };
-_Static_assert(sizeof(struct handshake) + 2 * PIECE_ROOM <= HANDSHAKE_COST_BYTES, "what is charged covers it");
+_Static_assert(sizeof(struct handshake) + 2 * PIECE_ROOM <= HANDSHAKE_COST_BYTES,
+               "what is charged covers it");
 
 bool handshake_first_is_whole(const uint8_t *data, size_t len)
 {
@@ -74,7 +74,8 @@ static int handshake_open(const struct handshake_config *config, struct handshak
     secret_zero(&pair, sizeof pair);
     if (h->client) {
         write_first(h);
-        /* Message 1 ends with an empty payload: nothing on the wire, but its MixHash runs (rule R1). */
+        /* Message 1 ends with an empty payload: nothing on the wire, but its MixHash runs (rule
+         * R1). */
         (void)noise_encrypt_and_hash(&h->noise, NULL, 0, NULL);
         h->has_first = true;
     }
@@ -116,7 +117,8 @@ static int on_first(struct handshake *h, const uint8_t *data, size_t len)
     if (!handshake_first_is_whole(h->first_in, h->first_in_len)) return fail(h, WEIR_E_PROTOCOL);
     if (noise_read_e(&h->noise, h->first_in + 2) != 0) return fail(h, WEIR_E_HANDSHAKE);
     if (h->client) return mix_first(h);
-    if (noise_decrypt_and_hash(&h->noise, NULL, 0, NULL, NULL) != 0) return fail(h, WEIR_E_HANDSHAKE);
+    if (noise_decrypt_and_hash(&h->noise, NULL, 0, NULL, NULL) != 0)
+        return fail(h, WEIR_E_HANDSHAKE);
     write_first(h);
     return mix_first(h);
 }
@@ -127,7 +129,8 @@ static int write_piece(struct handshake *h, const uint8_t *params, size_t params
     h->out = mem_alloc(h->mem, PIECE_ROOM);
     if (h->out == NULL) return fail(h, WEIR_E_MEMORY);
     size_t sealed = noise_write_s(&h->noise, h->out + 2);
-    if (h->client ? noise_mix_se(&h->noise) != 0 : noise_mix_es(&h->noise) != 0) return fail(h, WEIR_E_HANDSHAKE);
+    if (h->client ? noise_mix_se(&h->noise) != 0 : noise_mix_es(&h->noise) != 0)
+        return fail(h, WEIR_E_HANDSHAKE);
     uint8_t *proof = h->out + 2 + sealed;
     size_t room = HANDSHAKE_PIECE_MAX - sealed - NOISE_TAG_SIZE;
     int len = proof_make(h->key, h->noise.s.public_key, params, params_len, proof, room);
@@ -151,10 +154,13 @@ static int read_piece(struct handshake *h)
     size_t len = h->in_len - 2, sealed = noise_sealed_key_size(&h->noise), proof_len;
     if (len < sealed + NOISE_TAG_SIZE) return fail(h, WEIR_E_PROTOCOL);
     if (noise_read_s(&h->noise, piece, sealed) != 0) return fail(h, WEIR_E_HANDSHAKE);
-    if (h->client ? noise_mix_es(&h->noise) != 0 : noise_mix_se(&h->noise) != 0) return fail(h, WEIR_E_HANDSHAKE);
+    if (h->client ? noise_mix_es(&h->noise) != 0 : noise_mix_se(&h->noise) != 0)
+        return fail(h, WEIR_E_HANDSHAKE);
     uint8_t *proof = piece + sealed;
-    if (noise_decrypt_and_hash(&h->noise, proof, len - sealed, proof, &proof_len) != 0) return fail(h, WEIR_E_HANDSHAKE);
-    if (proof_check(proof, proof_len, h->noise.rs, &h->peer.id, &h->peer.params, &h->peer.params_len) != 0)
+    if (noise_decrypt_and_hash(&h->noise, proof, len - sealed, proof, &proof_len) != 0)
+        return fail(h, WEIR_E_HANDSHAKE);
+    if (proof_check(proof, proof_len, h->noise.rs, &h->peer.id, &h->peer.params,
+                    &h->peer.params_len) != 0)
         return fail(h, WEIR_E_HANDSHAKE);
     if (h->peer.params == NULL) return fail(h, WEIR_E_HANDSHAKE);
     h->has_peer = true;
@@ -163,7 +169,8 @@ static int read_piece(struct handshake *h)
 
 static int on_piece(struct handshake *h, const uint8_t *data, size_t len)
 {
-    if (!h->has_first || h->has_peer || (!h->client && h->out == NULL)) return fail(h, WEIR_E_PROTOCOL);
+    if (!h->has_first || h->has_peer || (!h->client && h->out == NULL))
+        return fail(h, WEIR_E_PROTOCOL);
     if (h->in == NULL) h->in = mem_alloc(h->mem, PIECE_ROOM);
     if (h->in == NULL) return fail(h, WEIR_E_MEMORY);
     if (len > PIECE_ROOM - h->in_len) return fail(h, WEIR_E_PROTOCOL);
@@ -171,11 +178,13 @@ static int on_piece(struct handshake *h, const uint8_t *data, size_t len)
     h->in_len += len;
     if (h->in_len < 2) return HANDSHAKE_WAITS;
     size_t want = ((size_t)h->in[0] << 8 | h->in[1]) + 2;
-    if (want > PIECE_ROOM || h->in_len > want) return fail(h, WEIR_E_PROTOCOL); /* rule R1: bytes beyond */
+    if (want > PIECE_ROOM || h->in_len > want)
+        return fail(h, WEIR_E_PROTOCOL); /* rule R1: bytes beyond */
     return h->in_len < want ? HANDSHAKE_WAITS : read_piece(h);
 }
 
-static int handshake_on_bytes(struct handshake *h, enum handshake_level level, const uint8_t *data, size_t len)
+static int handshake_on_bytes(struct handshake *h, enum handshake_level level, const uint8_t *data,
+                              size_t len)
 {
     if (h->failed) return WEIR_E_HANDSHAKE;
     if (len == 0) return HANDSHAKE_WAITS;
@@ -200,7 +209,8 @@ static int handshake_complete(struct handshake *h, const uint8_t *params, size_t
     return 0;
 }
 
-static size_t handshake_bytes(const struct handshake *h, enum handshake_level level, const uint8_t **data)
+static size_t handshake_bytes(const struct handshake *h, enum handshake_level level,
+                              const uint8_t **data)
 {
     if (level == HANDSHAKE_INITIAL) {
         *data = h->first;

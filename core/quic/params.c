@@ -86,14 +86,10 @@ void params_init(struct params *params)
 /* A place in the set of parameters seen, or -1 for those that we do not know. */
 static int known_index(uint64_t id)
 {
-    if (id <= ID_RETRY_SCID)
-        return (int)id;
-    if (id == ID_DATAGRAM_SIZE)
-        return ID_RETRY_SCID + 1;
-    if (id == ID_SUITES)
-        return ID_RETRY_SCID + 2;
-    if (id == ID_NETWORK)
-        return ID_RETRY_SCID + 3;
+    if (id <= ID_RETRY_SCID) return (int)id;
+    if (id == ID_DATAGRAM_SIZE) return ID_RETRY_SCID + 1;
+    if (id == ID_SUITES) return ID_RETRY_SCID + 2;
+    if (id == ID_NETWORK) return ID_RETRY_SCID + 3;
     return -1;
 }
 
@@ -113,8 +109,7 @@ static bool read_cid(struct reader *value, struct cid *cid)
 static bool read_reset_token(struct reader *value, uint8_t token[16])
 {
     const uint8_t *bytes = reader_bytes(value, 16);
-    if (bytes == NULL)
-        return false;
+    if (bytes == NULL) return false;
     memcpy(token, bytes, 16);
     return true;
 }
@@ -127,8 +122,7 @@ static bool read_preferred_address(struct reader *value, struct params_preferred
     out->ipv6_port = reader_u16(value);
     uint8_t len = reader_u8(value);
     const uint8_t *id = reader_bytes(value, len);
-    if (value->failed || len == 0 || !cid_set(&out->cid, id, len))
-        return false;
+    if (value->failed || len == 0 || !cid_set(&out->cid, id, len)) return false;
     memcpy(out->ipv4, ipv4, sizeof out->ipv4);
     memcpy(out->ipv6, ipv6, sizeof out->ipv6);
     return read_reset_token(value, out->reset_token);
@@ -142,11 +136,9 @@ static bool read_suites(struct reader *value, bool from_server, struct params *p
         params->suite = reader_u8(value);
         return true;
     }
-    if (reader_left(value) == 0)
-        return false;
+    if (reader_left(value) == 0) return false;
     while (reader_left(value) > 0) {
-        if (reader_u8(value) == AEAD_AES_256_GCM)
-            params->suites |= 1U << (AEAD_AES_256_GCM - 1);
+        if (reader_u8(value) == AEAD_AES_256_GCM) params->suites |= 1U << (AEAD_AES_256_GCM - 1);
     }
     return true;
 }
@@ -154,11 +146,9 @@ static bool read_suites(struct reader *value, bool from_server, struct params *p
 static bool read_network(struct reader *value, struct params *params)
 {
     size_t len = reader_left(value);
-    if (len > PARAMS_NETWORK_MAX)
-        return false;
+    if (len > PARAMS_NETWORK_MAX) return false;
     const uint8_t *name = reader_bytes(value, len);
-    if (len > 0)
-        memcpy(params->network, name, len);
+    if (len > 0) memcpy(params->network, name, len);
     params->network_len = (uint8_t)len;
     return true;
 }
@@ -167,12 +157,9 @@ static bool read_number(struct reader *value, uint64_t id, struct params *params
 {
     uint64_t number = reader_varint(value);
     for (unsigned i = 0; i < NUMBERS_COUNT; i++) {
-        if (numbers[i].id != id)
-            continue;
-        if (number < numbers[i].least || number > numbers[i].most)
-            return false;
-        if (id == ID_IDLE_TIMEOUT && number > PARAMS_IDLE_MAX_MS)
-            number = PARAMS_IDLE_MAX_MS;
+        if (numbers[i].id != id) continue;
+        if (number < numbers[i].least || number > numbers[i].most) return false;
+        if (id == ID_IDLE_TIMEOUT && number > PARAMS_IDLE_MAX_MS) number = PARAMS_IDLE_MAX_MS;
         number_set(params, &numbers[i], number);
         return true;
     }
@@ -188,24 +175,17 @@ static bool read_value(struct reader *value, uint64_t id, bool from_server, stru
     case ID_INITIAL_SCID:
         params->has_initial_scid = true;
         return read_cid(value, &params->initial_scid);
-    case ID_RETRY_SCID:
-        params->has_retry_scid = true;
-        return read_cid(value, &params->retry_scid);
+    case ID_RETRY_SCID: params->has_retry_scid = true; return read_cid(value, &params->retry_scid);
     case ID_RESET_TOKEN:
         params->has_reset_token = true;
         return read_reset_token(value, params->reset_token);
     case ID_PREFERRED_ADDRESS:
         params->has_preferred_address = true;
         return read_preferred_address(value, &params->preferred_address);
-    case ID_DISABLE_MIGRATION:
-        params->disable_active_migration = true;
-        return true;
-    case ID_SUITES:
-        return read_suites(value, from_server, params);
-    case ID_NETWORK:
-        return read_network(value, params);
-    default:
-        return read_number(value, id, params);
+    case ID_DISABLE_MIGRATION: params->disable_active_migration = true; return true;
+    case ID_SUITES: return read_suites(value, from_server, params);
+    case ID_NETWORK: return read_network(value, params);
+    default: return read_number(value, id, params);
     }
 }
 
@@ -218,21 +198,16 @@ int params_decode(const uint8_t *data, size_t len, bool from_server, struct para
         uint64_t id = reader_varint(&r);
         uint64_t value_len = reader_varint(&r);
         struct reader value = reader_sub(&r, value_len);
-        if (r.failed)
-            return QUIC_TRANSPORT_PARAMETER;
+        if (r.failed) return QUIC_TRANSPORT_PARAMETER;
         int index = known_index(id);
-        if (index < 0)
-            continue;
+        if (index < 0) continue;
         uint32_t bit = UINT32_C(1) << index;
-        if ((seen & bit) != 0)
-            return QUIC_TRANSPORT_PARAMETER;
+        if ((seen & bit) != 0) return QUIC_TRANSPORT_PARAMETER;
         seen |= bit;
-        if (!from_server && is_server_only(id))
-            return QUIC_TRANSPORT_PARAMETER;
+        if (!from_server && is_server_only(id)) return QUIC_TRANSPORT_PARAMETER;
         bool good = read_value(&value, id, from_server, params);
         /* A value must fill its length exactly: nothing hides behind a number. */
-        if (!good || value.failed || reader_left(&value) > 0)
-            return QUIC_TRANSPORT_PARAMETER;
+        if (!good || value.failed || reader_left(&value) > 0) return QUIC_TRANSPORT_PARAMETER;
     }
     return QUIC_NO_ERROR;
 }
@@ -241,8 +216,7 @@ static void write_bytes(struct writer *w, uint64_t id, const uint8_t *bytes, siz
 {
     writer_varint(w, id);
     writer_varint(w, len);
-    if (len > 0)
-        writer_bytes(w, bytes, len);
+    if (len > 0) writer_bytes(w, bytes, len);
 }
 
 static void write_numbers(struct writer *w, const struct params *params)
@@ -250,8 +224,7 @@ static void write_numbers(struct writer *w, const struct params *params)
     for (unsigned i = 0; i < NUMBERS_COUNT; i++) {
         uint64_t value = number_get(params, &numbers[i]);
         WEIR_ASSERT(value >= numbers[i].least && value <= numbers[i].most);
-        if (value == numbers[i].absent)
-            continue;
+        if (value == numbers[i].absent) continue;
         writer_varint(w, numbers[i].id);
         writer_varint(w, varint_size(value));
         writer_varint(w, value);
@@ -283,8 +256,7 @@ static void write_server_only(struct writer *w, const struct params *params)
     if (params->has_reset_token) {
         write_bytes(w, ID_RESET_TOKEN, params->reset_token, sizeof params->reset_token);
     }
-    if (params->has_preferred_address)
-        write_preferred_address(w, &params->preferred_address);
+    if (params->has_preferred_address) write_preferred_address(w, &params->preferred_address);
 }
 
 /* Absent says 01 alone, so nothing is sent then; a list names the mandatory suite too. */
@@ -292,8 +264,7 @@ static void write_suites(struct writer *w, const struct params *params, bool as_
 {
     static const uint8_t both[] = {AEAD_CHACHA20_POLY1305, AEAD_AES_256_GCM};
     bool aes = (params->suites & 1U << (AEAD_AES_256_GCM - 1)) != 0;
-    if (as_server && aes)
-        write_bytes(w, ID_SUITES, both, sizeof both);
+    if (as_server && aes) write_bytes(w, ID_SUITES, both, sizeof both);
     if (!as_server && params->suite != AEAD_CHACHA20_POLY1305) {
         write_bytes(w, ID_SUITES, &params->suite, 1);
     }
@@ -316,14 +287,11 @@ size_t params_encode(struct writer *w, const struct params *params, bool as_serv
     if (params->has_initial_scid) {
         write_bytes(w, ID_INITIAL_SCID, params->initial_scid.bytes, params->initial_scid.len);
     }
-    if (as_server)
-        write_server_only(w, params);
-    if (params->disable_active_migration)
-        write_bytes(w, ID_DISABLE_MIGRATION, NULL, 0);
+    if (as_server) write_server_only(w, params);
+    if (params->disable_active_migration) write_bytes(w, ID_DISABLE_MIGRATION, NULL, 0);
     write_suites(w, params, as_server);
     WEIR_ASSERT(params->network_len <= PARAMS_NETWORK_MAX);
-    if (params->network_len > 0)
-        write_bytes(w, ID_NETWORK, params->network, params->network_len);
+    if (params->network_len > 0) write_bytes(w, ID_NETWORK, params->network, params->network_len);
     write_grease(w, grease);
     if (w->full) {
         *w = before;
@@ -338,16 +306,13 @@ int params_check_cids(const struct params *params, const struct cid *scid, const
     if (!params->has_initial_scid || !cid_equal(&params->initial_scid, scid)) {
         return QUIC_TRANSPORT_PARAMETER;
     }
-    if (odcid == NULL)
-        return QUIC_NO_ERROR;
+    if (odcid == NULL) return QUIC_NO_ERROR;
     if (!params->has_original_dcid || !cid_equal(&params->original_dcid, odcid)) {
         return QUIC_TRANSPORT_PARAMETER;
     }
     /* If and only if: a missing one means a Retry that the server did not send. */
-    if (params->has_retry_scid != (retry != NULL))
-        return QUIC_TRANSPORT_PARAMETER;
-    if (retry != NULL && !cid_equal(&params->retry_scid, retry))
-        return QUIC_TRANSPORT_PARAMETER;
+    if (params->has_retry_scid != (retry != NULL)) return QUIC_TRANSPORT_PARAMETER;
+    if (retry != NULL && !cid_equal(&params->retry_scid, retry)) return QUIC_TRANSPORT_PARAMETER;
     return QUIC_NO_ERROR;
 }
 
@@ -359,9 +324,7 @@ uint8_t params_suite_choose(const struct params *server, bool aes_offered)
 
 int params_suite_check(const struct params *client, bool aes_offered)
 {
-    if (client->suite == AEAD_CHACHA20_POLY1305)
-        return QUIC_NO_ERROR;
-    if (client->suite == AEAD_AES_256_GCM && aes_offered)
-        return QUIC_NO_ERROR;
+    if (client->suite == AEAD_CHACHA20_POLY1305) return QUIC_NO_ERROR;
+    if (client->suite == AEAD_AES_256_GCM && aes_offered) return QUIC_NO_ERROR;
     return QUIC_TRANSPORT_PARAMETER;
 }

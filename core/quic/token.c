@@ -76,10 +76,8 @@ static bool open_token(const struct token_keys *keys, const uint8_t aad[1 + TOKE
     const uint8_t *sealed = nonce + TOKEN_NONCE_LEN;
     size_t sealed_len = len - 1 - TOKEN_NONCE_LEN;
     size_t aad_len = 1 + TOKEN_ENDPOINT_LEN;
-    if (xaead_open(keys->current, nonce, aad, aad_len, sealed, sealed_len, plain) == 0)
-        return true;
-    if (!keys->has_previous)
-        return false;
+    if (xaead_open(keys->current, nonce, aad, aad_len, sealed, sealed_len, plain) == 0) return true;
+    if (!keys->has_previous) return false;
     return xaead_open(keys->previous, nonce, aad, aad_len, sealed, sealed_len, plain) == 0;
 }
 
@@ -96,20 +94,16 @@ int token_check_retry(const struct token_keys *keys, const uint8_t endpoint[TOKE
 {
     uint8_t aad[1 + TOKEN_ENDPOINT_LEN];
     uint8_t plain[PLAIN_MAX];
-    if (len < OVERHEAD || len > TOKEN_SIZE_MAX || token[0] != TOKEN_RETRY)
-        return WEIR_E_DECRYPT;
+    if (len < OVERHEAD || len > TOKEN_SIZE_MAX || token[0] != TOKEN_RETRY) return WEIR_E_DECRYPT;
     associated_data(aad, TOKEN_RETRY, endpoint);
-    if (!open_token(keys, aad, token, len, plain))
-        return WEIR_E_DECRYPT;
+    if (!open_token(keys, aad, token, len, plain)) return WEIR_E_DECRYPT;
     struct reader r = reader_of(plain, len - OVERHEAD);
     uint64_t made_us = reader_u64(&r);
     bool good = read_cid(&r, odcid);
     good = read_cid(&r, scid) && good;
     /* Sealed by us, so this holds; still a decoder, and it fails closed. */
-    if (!good || reader_left(&r) > 0)
-        return WEIR_E_DECRYPT;
-    if (made_us > now_us || now_us - made_us > TOKEN_RETRY_LIFETIME_US)
-        return WEIR_E_TIMEOUT;
+    if (!good || reader_left(&r) > 0) return WEIR_E_DECRYPT;
+    if (made_us > now_us || now_us - made_us > TOKEN_RETRY_LIFETIME_US) return WEIR_E_TIMEOUT;
     return 0;
 }
 

@@ -27,7 +27,8 @@ static int compare_numbers(const void *a, const void *b)
 
 static void set_sort(struct world_set *set)
 {
-    if (!set->is_sorted && set->count > 1) qsort(set->numbers, set->count, sizeof *set->numbers, compare_numbers);
+    if (!set->is_sorted && set->count > 1)
+        qsort(set->numbers, set->count, sizeof *set->numbers, compare_numbers);
     set->is_sorted = true;
 }
 

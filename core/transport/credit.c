@@ -24,10 +24,8 @@ void streams_own_grants(const struct limits *limits, struct streams_grants *out)
 static uint64_t grow(const struct transport_conn *c, uint64_t window, uint64_t max,
                      uint64_t last_us, uint64_t rtt_us, uint64_t now_us)
 {
-    if (c->streams->grow_off || window >= max || last_us == 0)
-        return window;
-    if (rtt_us == 0 || now_us - last_us > 2 * rtt_us)
-        return window;
+    if (c->streams->grow_off || window >= max || last_us == 0) return window;
+    if (rtt_us == 0 || now_us - last_us > 2 * rtt_us) return window;
     uint64_t wider = 2 * window > max ? max : 2 * window;
     return budget_room(&c->streams->budget) >= 2 * wider ? wider : window;
 }
@@ -35,16 +33,13 @@ static uint64_t grow(const struct transport_conn *c, uint64_t window, uint64_t m
 static void update_stream(struct stream *s, uint64_t rtt_us, uint64_t now_us)
 {
     struct receive_lane *in = &s->in;
-    if (!s->has_in || in->state != RECEIVE_OPEN || in->stopped)
-        return;
+    if (!s->has_in || in->state != RECEIVE_OPEN || in->stopped) return;
     uint64_t consumed = in->ring.base;
-    if (in->limit - consumed > in->window_bytes / 2)
-        return;
+    if (in->limit - consumed > in->window_bytes / 2) return;
     in->window_bytes =
         grow(s->conn, in->window_bytes, env_of(s->conn)->limits->value[LIMIT_STREAM_WINDOW],
              in->grant_time_us, rtt_us, now_us);
-    if (consumed + in->window_bytes <= in->limit)
-        return;
+    if (consumed + in->window_bytes <= in->limit) return;
     in->limit = consumed + in->window_bytes;
     in->grant_time_us = now_us;
     in->credit_pending = true;
@@ -56,13 +51,11 @@ void streams_update_credit(struct stream *s, uint64_t rtt_us, uint64_t now_us)
     struct transport_conn *c = s->conn;
     struct conn_streams *st = c->streams;
     update_stream(s, rtt_us, now_us);
-    if (st->receive_limit - st->receive_consumed > st->receive_window / 2)
-        return;
+    if (st->receive_limit - st->receive_consumed > st->receive_window / 2) return;
     st->receive_window =
         grow(c, st->receive_window, env_of(c)->limits->value[LIMIT_CONNECTION_WINDOW],
              st->grant_time_us, rtt_us, now_us);
-    if (st->receive_consumed + st->receive_window <= st->receive_limit)
-        return;
+    if (st->receive_consumed + st->receive_window <= st->receive_limit) return;
     st->receive_limit = st->receive_consumed + st->receive_window;
     st->grant_time_us = now_us;
     st->credit_pending = true;
@@ -70,8 +63,7 @@ void streams_update_credit(struct stream *s, uint64_t rtt_us, uint64_t now_us)
 
 void streams_on_stream_credit(struct stream *s, uint64_t limit, uint64_t now_us)
 {
-    if (limit <= s->out.credit)
-        return; /* RFC 9000 4.1: limits never shrink */
+    if (limit <= s->out.credit) return; /* RFC 9000 4.1: limits never shrink */
     s->out.credit = limit;
     stream_check_writable(s, now_us);
 }
@@ -81,18 +73,14 @@ void streams_recheck(struct transport_conn *c, uint64_t now_us)
     struct conn_streams *st = c->streams;
     uint32_t cursor = 0;
     struct stream *s;
-    if (st == NULL || st->blocked_count == 0)
-        return;
-    if (lane_send_room(&st->budget, NULL) < LANE_PRESSURE_BYTES)
-        streams_trim(c);
-    while ((s = map_next(&st->by_id, &cursor)) != NULL)
-        stream_check_writable(s, now_us);
+    if (st == NULL || st->blocked_count == 0) return;
+    if (lane_send_room(&st->budget, NULL) < LANE_PRESSURE_BYTES) streams_trim(c);
+    while ((s = map_next(&st->by_id, &cursor)) != NULL) stream_check_writable(s, now_us);
 }
 
 void streams_on_connection_credit(struct transport_conn *c, uint64_t limit, uint64_t now_us)
 {
-    if (limit <= c->streams->send_credit)
-        return;
+    if (limit <= c->streams->send_credit) return;
     c->streams->send_credit = limit;
     streams_recheck(c, now_us);
     /* An open that found no credit for its name. */
@@ -106,11 +94,9 @@ void streams_on_count_credit(struct transport_conn *c, bool one_way, uint64_t co
 {
     unsigned type = one_way ? 1 : 0;
     struct conn_streams *st = c->streams;
-    if (count <= st->open_max[type])
-        return;
+    if (count <= st->open_max[type]) return;
     st->open_max[type] = count;
-    if (!st->open_blocked[type])
-        return;
+    if (!st->open_blocked[type]) return;
     st->open_blocked[type] = false;
     conn_mark(c, CONN_PENDING_OPEN_ROOM);
 }
@@ -118,13 +104,11 @@ void streams_on_count_credit(struct transport_conn *c, bool one_way, uint64_t co
 void streams_on_turn(struct transport_conn *c)
 {
     struct conn_streams *st = c->streams;
-    if (st == NULL)
-        return;
+    if (st == NULL) return;
     for (struct list *link = st->touched.next; link != &st->touched;) {
         struct stream *s = list_entry(link, struct stream, touched_link);
         link = link->next;
-        if (s->out.hold)
-            continue; /* WEIR_MORE: only whole packets of it leave */
+        if (s->out.hold) continue; /* WEIR_MORE: only whole packets of it leave */
         send_lane_release(&s->out);
         list_remove(&s->touched_link);
         stream_schedule(s);
@@ -134,8 +118,7 @@ void streams_on_turn(struct transport_conn *c)
 bool streams_want_send(const struct transport_conn *c)
 {
     const struct conn_streams *st = c->streams;
-    if (st == NULL)
-        return false;
+    if (st == NULL) return false;
     return st->sched.waiting != 0 || st->credit_pending || st->accept_pending[0] ||
            st->accept_pending[1];
 }
@@ -145,8 +128,7 @@ void streams_trim(struct transport_conn *c)
     struct conn_streams *st = c->streams;
     uint32_t cursor = 0;
     struct stream *s;
-    if (st == NULL)
-        return;
+    if (st == NULL) return;
     while ((s = map_next(&st->by_id, &cursor)) != NULL) {
         if (s->out.ring.base == s->out.written)
             ring_release(&s->out.ring, env_of(c)->mem, &st->budget);

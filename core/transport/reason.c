@@ -15,8 +15,7 @@ static const struct reason_row rows[] = {
 static const struct reason_row *find(uint32_t reason)
 {
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].code == reason)
-            return &rows[i];
+        if (rows[i].code == reason) return &rows[i];
     }
     return NULL;
 }
@@ -24,16 +23,14 @@ static const struct reason_row *find(uint32_t reason)
 const char *reason_name(uint32_t reason)
 {
     const struct reason_row *row = find(reason);
-    if (row != NULL)
-        return row->name;
+    if (row != NULL) return row->name;
     return reason < 0x10000000u ? "application" : "unknown";
 }
 
 const char *reason_sentence(uint32_t reason)
 {
     const struct reason_row *row = find(reason);
-    if (row != NULL)
-        return row->sentence;
+    if (row != NULL) return row->sentence;
     return reason < 0x10000000u ? "the application gave this reason"
                                 : "a reason that this version does not know";
 }

@@ -21,11 +21,9 @@ uint64_t receive_lane_growth(const struct receive_lane *lane, uint64_t end)
 /* RFC 9000 4.5: once known, the final size cannot change, and nothing may be beyond it. */
 static int check_end(const struct receive_lane *lane, uint64_t end, bool fin)
 {
-    if (end > lane->limit)
-        return RECEIVE_FLOW_ERROR;
+    if (end > lane->limit) return RECEIVE_FLOW_ERROR;
     if (lane->final_size != UINT64_MAX) {
-        if (end > lane->final_size || (fin && end != lane->final_size))
-            return RECEIVE_SIZE_ERROR;
+        if (end > lane->final_size || (fin && end != lane->final_size)) return RECEIVE_SIZE_ERROR;
     } else if (fin && end < lane->highest) {
         return RECEIVE_SIZE_ERROR;
     }
@@ -37,8 +35,7 @@ static void absorb(struct receive_lane *lane)
     const struct range *first;
     while ((first = ranges_at_or_above(&lane->gaps_above, 0)) != NULL &&
            first->start <= lane->contiguous) {
-        if (first->end > lane->contiguous)
-            lane->contiguous = first->end;
+        if (first->end > lane->contiguous) lane->contiguous = first->end;
         ranges_drop_first(&lane->gaps_above);
     }
 }
@@ -46,14 +43,11 @@ static void absorb(struct receive_lane *lane)
 static int store(struct receive_lane *lane, uint64_t offset, const uint8_t *data, uint64_t end,
                  const struct mem *mem, struct budget *budget, struct limit_record *limit)
 {
-    if (end <= lane->contiguous)
-        return RECEIVE_OK; /* seen before */
+    if (end <= lane->contiguous) return RECEIVE_OK; /* seen before */
     uint64_t start = offset > lane->contiguous ? offset : lane->contiguous;
-    if (ring_reserve(&lane->ring, end, mem, budget, limit) != 0)
-        return RECEIVE_DROP;
+    if (ring_reserve(&lane->ring, end, mem, budget, limit) != 0) return RECEIVE_DROP;
     if (start > lane->contiguous) {
-        if (ranges_add(&lane->gaps_above, start, end, mem) != 0)
-            return RECEIVE_DROP;
+        if (ranges_add(&lane->gaps_above, start, end, mem) != 0) return RECEIVE_DROP;
     }
     ring_write(&lane->ring, start, data + (start - offset), (size_t)(end - start));
     if (start == lane->contiguous) {
@@ -65,8 +59,7 @@ static int store(struct receive_lane *lane, uint64_t offset, const uint8_t *data
 
 void lane_rest(struct ring *ring, const struct mem *mem, struct budget *budget)
 {
-    if (lane_send_room(budget, NULL) < LANE_PRESSURE_BYTES)
-        ring_release(ring, mem, budget);
+    if (lane_send_room(budget, NULL) < LANE_PRESSURE_BYTES) ring_release(ring, mem, budget);
 }
 
 uint64_t lane_send_room(struct budget *budget, struct budget **tight)
@@ -75,11 +68,9 @@ uint64_t lane_send_room(struct budget *budget, struct budget **tight)
     for (struct budget *b = budget; b != NULL; b = b->parent) {
         uint64_t max = b->max - b->max / LANE_RECEIVE_SHARE;
         uint64_t room = b->used < max ? max - b->used : 0;
-        if (room > least)
-            continue;
+        if (room > least) continue;
         least = room;
-        if (tight != NULL)
-            *tight = b;
+        if (tight != NULL) *tight = b;
     }
     return least;
 }
@@ -91,19 +82,16 @@ int receive_lane_on_data(struct receive_lane *lane, uint64_t offset, const uint8
     uint64_t end = offset + len;
     *grown = 0;
     int result = check_end(lane, end, fin);
-    if (result != RECEIVE_OK)
-        return result;
+    if (result != RECEIVE_OK) return result;
     if (lane->state < RECEIVE_RESET && !lane->stopped && len > 0) {
         result = store(lane, offset, data, end, mem, budget, limit);
-        if (result != RECEIVE_OK)
-            return result;
+        if (result != RECEIVE_OK) return result;
     }
     *grown = receive_lane_growth(lane, end);
     lane->highest += *grown;
     if (fin) {
         lane->final_size = end;
-        if (lane->state == RECEIVE_OPEN)
-            lane->state = RECEIVE_SIZED;
+        if (lane->state == RECEIVE_OPEN) lane->state = RECEIVE_SIZED;
     }
     return RECEIVE_OK;
 }
@@ -119,8 +107,7 @@ int receive_lane_on_reset(struct receive_lane *lane, uint32_t code, uint64_t fin
 {
     *grown = 0;
     int result = check_end(lane, final_size, true);
-    if (result != RECEIVE_OK)
-        return result;
+    if (result != RECEIVE_OK) return result;
     *grown = receive_lane_growth(lane, final_size);
     lane->highest += *grown;
     lane->final_size = final_size;
@@ -137,8 +124,7 @@ int receive_lane_on_reset(struct receive_lane *lane, uint32_t code, uint64_t fin
 
 uint64_t receive_lane_readable(const struct receive_lane *lane)
 {
-    if (lane->state >= RECEIVE_RESET || lane->stopped)
-        return 0;
+    if (lane->state >= RECEIVE_RESET || lane->stopped) return 0;
     return lane->contiguous - lane->ring.base;
 }
 
@@ -159,8 +145,7 @@ void receive_lane_consume(struct receive_lane *lane, uint64_t n, const struct me
 uint64_t receive_lane_stop(struct receive_lane *lane, uint32_t code, const struct mem *mem,
                            struct budget *budget)
 {
-    if (lane->stopped || lane->state >= RECEIVE_RESET)
-        return 0;
+    if (lane->stopped || lane->state >= RECEIVE_RESET) return 0;
     uint64_t unread = lane->highest - lane->ring.base;
     lane->stopped = true;
     lane->stop_code = code;

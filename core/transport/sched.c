@@ -6,15 +6,13 @@
 void sched_init(struct sched *s)
 {
     memset(s, 0, sizeof *s);
-    for (unsigned u = 0; u < SCHED_URGENCIES; u++)
-        list_init(&s->ready[u]);
+    for (unsigned u = 0; u < SCHED_URGENCIES; u++) list_init(&s->ready[u]);
 }
 
 void sched_add(struct sched *s, struct list *link, uint8_t urgency)
 {
     WEIR_ASSERT(urgency < SCHED_URGENCIES);
-    if (list_is_linked(link))
-        return;
+    if (list_is_linked(link)) return;
     list_push_back(&s->ready[urgency], link);
     s->waiting = (uint8_t)(s->waiting | 1u << urgency);
 }
@@ -22,10 +20,8 @@ void sched_add(struct sched *s, struct list *link, uint8_t urgency)
 void sched_remove(struct sched *s, struct list *link, uint8_t urgency)
 {
     WEIR_ASSERT(urgency < SCHED_URGENCIES);
-    if (!list_is_linked(link))
-        return;
-    if (s->ready[urgency].next == link)
-        s->turn_bytes[urgency] = 0;
+    if (!list_is_linked(link)) return;
+    if (s->ready[urgency].next == link) s->turn_bytes[urgency] = 0;
     list_remove(link);
     if (list_is_empty(&s->ready[urgency])) {
         s->waiting = (uint8_t)(s->waiting & ~(1u << urgency));
@@ -37,17 +33,14 @@ struct list *sched_next(const struct sched *s, uint8_t *urgency)
 {
     int chosen = -1;
     for (unsigned u = 0; u < SCHED_URGENCIES; u++) {
-        if ((s->waiting & 1u << u) == 0)
-            continue;
-        if (chosen < 0)
-            chosen = (int)u;
+        if ((s->waiting & 1u << u) == 0) continue;
+        if (chosen < 0) chosen = (int)u;
         if (s->owed_bytes[u] >= SCHED_TURN_BYTES) {
             chosen = (int)u;
             break;
         }
     }
-    if (chosen < 0)
-        return NULL;
+    if (chosen < 0) return NULL;
     *urgency = (uint8_t)chosen;
     return s->ready[chosen].next;
 }
@@ -58,15 +51,13 @@ void sched_sent(struct sched *s, struct list *link, uint8_t urgency, uint32_t by
     for (unsigned u = 0; u < SCHED_URGENCIES; u++) {
         /* Those that are passed by collect their floor in 1/SCHED_FLOOR_SHARE bytes; the cap keeps
          * a long wait from turning into a burst that holds up what is urgent. */
-        if (u <= urgency || (s->waiting & 1u << u) == 0)
-            continue;
+        if (u <= urgency || (s->waiting & 1u << u) == 0) continue;
         uint32_t owed = s->owed_bytes[u] + (bytes + SCHED_FLOOR_SHARE - 1) / SCHED_FLOOR_SHARE;
         s->owed_bytes[u] = owed > 2 * SCHED_TURN_BYTES ? 2 * SCHED_TURN_BYTES : owed;
     }
     s->owed_bytes[urgency] = bytes >= s->owed_bytes[urgency] ? 0 : s->owed_bytes[urgency] - bytes;
     s->turn_bytes[urgency] += bytes;
-    if (s->turn_bytes[urgency] < SCHED_TURN_BYTES)
-        return;
+    if (s->turn_bytes[urgency] < SCHED_TURN_BYTES) return;
     s->turn_bytes[urgency] = 0;
     if (list_is_linked(link)) {
         list_remove(link);

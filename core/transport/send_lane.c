@@ -33,8 +33,7 @@ int send_lane_append(struct send_lane *lane, const void *data, size_t len, const
     WEIR_ASSERT(lane->state == SEND_OPEN);
     WEIR_ASSERT(len <= lane->credit - lane->written);
     int error = ring_reserve(&lane->ring, lane->written + len, mem, budget, limit);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     ring_write(&lane->ring, lane->written, data, len);
     lane->written += len;
     return 0;
@@ -58,19 +57,16 @@ static bool rest_waits(const struct send_lane *lane)
 
 bool send_lane_has(const struct send_lane *lane, bool whole)
 {
-    if (lane->state > SEND_FINISHED)
-        return false;
+    if (lane->state > SEND_FINISHED) return false;
     uint64_t end = new_end(lane, whole);
-    if (lane->lost.count > 0 || rest_waits(lane) || end > lane->sent)
-        return true;
+    if (lane->lost.count > 0 || rest_waits(lane) || end > lane->sent) return true;
     return fin_waits(lane) &&
            end == lane->written; /* a FIN leaves with the last bytes, not before them */
 }
 
 uint64_t send_lane_waiting(const struct send_lane *lane, bool whole)
 {
-    if (lane->state > SEND_FINISHED)
-        return 0;
+    if (lane->state > SEND_FINISHED) return 0;
     uint64_t rest = rest_waits(lane) ? lane->lost_rest.end - lane->lost_rest.start : 0;
     return ranges_total(&lane->lost) + rest + new_end(lane, whole) - lane->sent;
 }
@@ -84,8 +80,7 @@ void send_lane_release(struct send_lane *lane)
 bool send_lane_next(const struct send_lane *lane, bool whole, uint64_t max, uint64_t *offset,
                     uint64_t *len, bool *fin)
 {
-    if (lane->state > SEND_FINISHED)
-        return false;
+    if (lane->state > SEND_FINISHED) return false;
     uint64_t start, end;
     if (lane->lost.count > 0) {
         start = lane->lost.items[0].start;
@@ -97,13 +92,11 @@ bool send_lane_next(const struct send_lane *lane, bool whole, uint64_t max, uint
         start = lane->sent;
         end = new_end(lane, whole);
     }
-    if (end - start > max)
-        end = start + max;
+    if (end - start > max) end = start + max;
     *offset = start;
     *len = end - start;
     *fin = lane->state == SEND_FINISHED && !lane->fin_acked && end == lane->written;
-    if (*len > 0)
-        return true;
+    if (*len > 0) return true;
     return *fin && fin_waits(lane);
 }
 
@@ -114,15 +107,11 @@ uint64_t send_lane_on_sent(struct send_lane *lane, uint64_t offset, uint64_t len
     if (offset < lane->sent) {
         again = (end < lane->sent ? end : lane->sent) - offset;
         /* Removing from the front cannot split a range, so it cannot fail. */
-        if (again > 0)
-            (void)ranges_remove(&lane->lost, offset, offset + again, mem);
-        if (rest_waits(lane) && offset == lane->lost_rest.start)
-            lane->lost_rest.start += again;
+        if (again > 0) (void)ranges_remove(&lane->lost, offset, offset + again, mem);
+        if (rest_waits(lane) && offset == lane->lost_rest.start) lane->lost_rest.start += again;
     }
-    if (end > lane->sent)
-        lane->sent = end;
-    if (lane->released < lane->sent)
-        lane->released = lane->sent;
+    if (end > lane->sent) lane->sent = end;
+    if (lane->released < lane->sent) lane->released = lane->sent;
     if (fin) {
         lane->fin_sent = true;
         lane->fin_lost = false;
@@ -133,16 +122,13 @@ uint64_t send_lane_on_sent(struct send_lane *lane, uint64_t offset, uint64_t len
 static void add_lost(struct send_lane *lane, uint64_t start, uint64_t end, const struct mem *mem)
 {
     struct range *rest = &lane->lost_rest;
-    if (ranges_add(&lane->lost, start, end, mem) == 0)
-        return;
+    if (ranges_add(&lane->lost, start, end, mem) == 0) return;
     if (!rest_waits(lane)) {
         *rest = (struct range){start, end};
         return;
     }
-    if (start < rest->start)
-        rest->start = start;
-    if (end > rest->end)
-        rest->end = end;
+    if (start < rest->start) rest->start = start;
+    if (end > rest->end) rest->end = end;
 }
 
 /* Everything below base has arrived. */
@@ -150,16 +136,13 @@ static void advance(struct send_lane *lane, uint64_t base)
 {
     ring_drop(&lane->ring, base);
     ranges_drop_below(&lane->lost, base);
-    if (lane->lost_rest.start < base)
-        lane->lost_rest.start = base;
+    if (lane->lost_rest.start < base) lane->lost_rest.start = base;
 }
 
 static void finish_if_done(struct send_lane *lane, const struct mem *mem, struct budget *budget)
 {
-    if (lane->ring.base != lane->sent)
-        return;
-    if (lane->ring.base == lane->written)
-        lane_rest(&lane->ring, mem, budget);
+    if (lane->ring.base != lane->sent) return;
+    if (lane->ring.base == lane->written) lane_rest(&lane->ring, mem, budget);
     if (lane->state != SEND_FINISHED || !lane->fin_acked || lane->ring.base != lane->written)
         return;
     lane->state = SEND_OVER;
@@ -169,12 +152,10 @@ static void finish_if_done(struct send_lane *lane, const struct mem *mem, struct
 void send_lane_on_acked(struct send_lane *lane, uint64_t offset, uint64_t len, bool fin,
                         const struct mem *mem, struct budget *budget)
 {
-    if (lane->state > SEND_FINISHED)
-        return;
+    if (lane->state > SEND_FINISHED) return;
     uint64_t end = offset + len;
     WEIR_ASSERT(end <= lane->sent);
-    if (fin)
-        lane->fin_acked = true;
+    if (fin) lane->fin_acked = true;
     if (len > 0 && end > lane->ring.base) {
         uint64_t start = offset > lane->ring.base ? offset : lane->ring.base;
         /* Declared lost before, but it arrived: do not send it again. */
@@ -183,8 +164,7 @@ void send_lane_on_acked(struct send_lane *lane, uint64_t offset, uint64_t len, b
             const struct range *next;
             uint64_t base = end;
             while ((next = ranges_at_or_above(&lane->acked, 0)) != NULL && next->start <= base) {
-                if (next->end > base)
-                    base = next->end;
+                if (next->end > base) base = next->end;
                 ranges_drop_first(&lane->acked);
             }
             advance(lane, base);
@@ -200,12 +180,10 @@ void send_lane_on_acked(struct send_lane *lane, uint64_t offset, uint64_t len, b
 void send_lane_on_lost(struct send_lane *lane, uint64_t offset, uint64_t len, bool fin,
                        const struct mem *mem)
 {
-    if (lane->state > SEND_FINISHED)
-        return;
+    if (lane->state > SEND_FINISHED) return;
     uint64_t at = offset > lane->ring.base ? offset : lane->ring.base, end = offset + len;
     WEIR_ASSERT(end <= lane->sent);
-    if (fin && !lane->fin_acked)
-        lane->fin_lost = true;
+    if (fin && !lane->fin_acked) lane->fin_lost = true;
     while (at < end) {
         const struct range *acked = ranges_at_or_above(&lane->acked, at);
         uint64_t stop = end;
@@ -213,8 +191,7 @@ void send_lane_on_lost(struct send_lane *lane, uint64_t offset, uint64_t len, bo
             at = acked->end;
             continue;
         }
-        if (acked != NULL && acked->start < stop)
-            stop = acked->start;
+        if (acked != NULL && acked->start < stop) stop = acked->start;
         add_lost(lane, at, stop, mem);
         at = stop;
     }
@@ -232,8 +209,7 @@ static void drop_all(struct send_lane *lane, const struct mem *mem, struct budge
 bool send_lane_reset(struct send_lane *lane, uint32_t code, const struct mem *mem,
                      struct budget *budget)
 {
-    if (lane->state > SEND_FINISHED)
-        return false;
+    if (lane->state > SEND_FINISHED) return false;
     drop_all(lane, mem, budget);
     lane->state = SEND_RESET;
     lane->reset_code = code;

@@ -30,8 +30,7 @@ static void changed(struct stream *s, unsigned what, uint64_t now_us)
 void stream_mark(struct stream *s, unsigned pending)
 {
     s->pending = (uint8_t)(s->pending | pending);
-    if (!list_is_linked(&s->dirty_link))
-        list_push_back(&s->conn->streams->dirty, &s->dirty_link);
+    if (!list_is_linked(&s->dirty_link)) list_push_back(&s->conn->streams->dirty, &s->dirty_link);
     conn_mark(s->conn, CONN_PENDING_STREAMS);
 }
 
@@ -44,8 +43,7 @@ void stream_schedule(struct stream *s)
 
 static void unblock(struct stream *s, uint64_t now_us)
 {
-    if (s->blocked.why == BLOCKED_NOT)
-        return;
+    if (s->blocked.why == BLOCKED_NOT) return;
     metric_add(metrics_of(s), METRIC_STALL_TIME, now_us - s->blocked.since_us);
     memset(&s->blocked, 0, sizeof s->blocked);
     s->conn->streams->blocked_count--;
@@ -94,8 +92,7 @@ static uint64_t connection_room(const struct stream *s)
     uint64_t reserve = st->send_window / 8 < 32768 ? st->send_window / 8 : 32768;
     uint64_t open = room > reserve ? room - reserve : 0;
     uint64_t held = held_of(s), small = held < SMALL_LANE_BYTES ? SMALL_LANE_BYTES - held : 0;
-    if (small > room)
-        small = room;
+    if (small > room) small = room;
     return open > small ? open : small;
 }
 
@@ -124,16 +121,14 @@ static uint64_t lane_fits(const struct stream *s, struct budget **tight)
     enum { RING_FIRST = 512, RING_LAST = 1 << 30 };
     uint64_t room = lane_send_room(&s->conn->streams->budget, tight);
     uint64_t capacity = s->out.ring.capacity, next = capacity == 0 ? RING_FIRST : 2 * capacity;
-    for (; next <= RING_LAST && next - s->out.ring.capacity <= room; next *= 2)
-        capacity = next;
+    for (; next <= RING_LAST && next - s->out.ring.capacity <= room; next *= 2) capacity = next;
     return capacity - held_of(s);
 }
 
 static uint64_t room_now(const struct stream *s, enum blocked_why *why)
 {
     uint64_t room = writable(s, why), fits = lane_fits(s, NULL);
-    if (fits >= room)
-        return room;
+    if (fits >= room) return room;
     *why = BLOCKED_BUDGET;
     return fits;
 }
@@ -151,12 +146,9 @@ uint64_t stream_writable(const struct stream *s)
 
 static int write_state(const struct stream *s)
 {
-    if (!s->has_out)
-        return WEIR_E_ONE_WAY;
-    if (s->conn->state != CONN_UP)
-        return WEIR_E_NOT_CONNECTED;
-    if (s->out.stopped)
-        return WEIR_E_STOPPED;
+    if (!s->has_out) return WEIR_E_ONE_WAY;
+    if (s->conn->state != CONN_UP) return WEIR_E_NOT_CONNECTED;
+    if (s->out.stopped) return WEIR_E_STOPPED;
     return s->out.state == SEND_OPEN ? 0 : WEIR_E_FINISHED;
 }
 
@@ -190,8 +182,7 @@ static int64_t place(struct stream *s, const void *data, uint64_t take, bool *re
             take = fits;
         }
     }
-    if (take == 0)
-        return 0;
+    if (take == 0) return 0;
     int error = send_lane_append(&s->out, data, (size_t)take, env_of(s)->mem, budget, NULL);
     WEIR_ASSERT(error != WEIR_E_BUDGET);
     return error != 0 ? error : (int64_t)take;
@@ -201,15 +192,13 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
                      uint64_t now_us)
 {
     int error = write_state(s);
-    if (error != 0)
-        return error;
+    if (error != 0) return error;
     struct conn_streams *st = s->conn->streams;
     enum blocked_why why;
     bool refused;
     uint64_t room = writable(s, &why);
     int64_t taken = place(s, data, len < room ? len : room, &refused);
-    if (taken < 0)
-        return taken;
+    if (taken < 0) return taken;
     st->send_used += (uint64_t)taken;
     metric_add(env_of(s)->metrics, METRIC_STREAM_BYTES_WRITTEN, (uint64_t)taken);
     if (len == 0 && !fin) {
@@ -219,16 +208,14 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     s->out.hold = more && !fin;
     s->pending = (uint8_t)(s->pending & ~STREAM_PENDING_WRITABLE); /* acted upon */
     /* Who gets nothing again has waited since the first time. */
-    if (taken > 0 || len == 0)
-        unblock(s, now_us);
+    if (taken > 0 || len == 0) unblock(s, now_us);
     if ((uint64_t)taken < len) {
         block(s, refused ? BLOCKED_BUDGET : why, len - (uint64_t)taken, now_us);
     } else if (fin) {
         s->out.state = SEND_FINISHED;
     }
     if (taken > 0 || fin) {
-        if (!list_is_linked(&s->touched_link))
-            list_push_back(&st->touched, &s->touched_link);
+        if (!list_is_linked(&s->touched_link)) list_push_back(&st->touched, &s->touched_link);
         changed(s, STREAM_WROTE, now_us);
     }
     return taken;
@@ -236,8 +223,7 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
 
 void stream_release(struct stream *s, uint64_t now_us)
 {
-    if (!s->has_out || s->conn->state != CONN_UP)
-        return;
+    if (!s->has_out || s->conn->state != CONN_UP) return;
     send_lane_release(&s->out);
     list_remove(&s->touched_link);
     stream_schedule(s);
@@ -247,14 +233,10 @@ void stream_release(struct stream *s, uint64_t now_us)
 /* What a read answers when there are no bytes. */
 static int64_t read_state(const struct stream *s)
 {
-    if (!s->has_in)
-        return WEIR_E_ONE_WAY;
-    if (s->in.was_reset)
-        return WEIR_E_RESET;
-    if (s->in.stopped)
-        return WEIR_E_STOPPED;
-    if (s->in.state == RECEIVE_OVER || receive_lane_at_end(&s->in))
-        return WEIR_E_END;
+    if (!s->has_in) return WEIR_E_ONE_WAY;
+    if (s->in.was_reset) return WEIR_E_RESET;
+    if (s->in.stopped) return WEIR_E_STOPPED;
+    if (s->in.state == RECEIVE_OVER || receive_lane_at_end(&s->in)) return WEIR_E_END;
     return s->conn->state == CONN_UP ? 0 : WEIR_E_NOT_CONNECTED;
 }
 
@@ -263,8 +245,7 @@ int64_t stream_peek(struct stream *s, const uint8_t **data)
     *data = NULL;
     uint64_t readable = s->has_in ? receive_lane_readable(&s->in) : 0;
     s->told_readable = false;
-    if (readable == 0)
-        return read_state(s);
+    if (readable == 0) return read_state(s);
     return (int64_t)ring_view(&s->in.ring, s->in.ring.base, (size_t)readable, data);
 }
 
@@ -274,8 +255,7 @@ static void consumed(struct stream *s, uint64_t n, uint64_t now_us)
     receive_lane_consume(&s->in, n, env_of(s)->mem, &st->budget);
     st->receive_consumed += n;
     metric_add(metrics_of(s), METRIC_STREAM_BYTES_READ, n);
-    if (receive_lane_at_end(&s->in))
-        stream_receive_over(s);
+    if (receive_lane_at_end(&s->in)) stream_receive_over(s);
     changed(s, STREAM_CONSUMED, now_us);
     stream_check_over(s);
 }
@@ -289,18 +269,14 @@ void stream_receive_over(struct stream *s)
 static void tell_rest(struct stream *s)
 {
     s->told_readable = false;
-    if (receive_lane_readable(&s->in) > 0)
-        stream_mark(s, STREAM_PENDING_READABLE);
+    if (receive_lane_readable(&s->in) > 0) stream_mark(s, STREAM_PENDING_READABLE);
 }
 
 int64_t stream_consume(struct stream *s, uint64_t n, uint64_t now_us)
 {
-    if (!s->has_in)
-        return WEIR_E_ONE_WAY;
-    if (n > receive_lane_readable(&s->in))
-        return WEIR_E_ARGUMENT;
-    if (n > 0)
-        consumed(s, n, now_us);
+    if (!s->has_in) return WEIR_E_ONE_WAY;
+    if (n > receive_lane_readable(&s->in)) return WEIR_E_ARGUMENT;
+    if (n > 0) consumed(s, n, now_us);
     tell_rest(s);
     return 0;
 }
@@ -312,22 +288,18 @@ int64_t stream_read(struct stream *s, void *out, size_t cap, uint64_t now_us)
         s->told_readable = false;
         return read_state(s);
     }
-    if (n > cap)
-        n = cap;
+    if (n > cap) n = cap;
     ring_read(&s->in.ring, s->in.ring.base, out, (size_t)n);
-    if (n > 0)
-        consumed(s, n, now_us);
+    if (n > 0) consumed(s, n, now_us);
     tell_rest(s);
     return (int64_t)n;
 }
 
 int stream_reset(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (!s->has_out)
-        return WEIR_E_ONE_WAY;
+    if (!s->has_out) return WEIR_E_ONE_WAY;
     struct conn_streams *st = s->conn->streams;
-    if (!send_lane_reset(&s->out, code, env_of(s)->mem, &st->budget))
-        return 0;
+    if (!send_lane_reset(&s->out, code, env_of(s)->mem, &st->budget)) return 0;
     /* The final size is what was sent (RFC 9000 4.5): the rest never counts at the peer, so its
      * credit comes back. */
     st->send_used -= s->out.written - s->out.sent;
@@ -342,14 +314,11 @@ int stream_reset(struct stream *s, uint32_t code, uint64_t now_us)
 
 int stream_stop(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (!s->has_in)
-        return WEIR_E_ONE_WAY;
+    if (!s->has_in) return WEIR_E_ONE_WAY;
     struct conn_streams *st = s->conn->streams;
-    if (s->in.stopped || s->in.state >= RECEIVE_RESET)
-        return 0;
+    if (s->in.stopped || s->in.state >= RECEIVE_RESET) return 0;
     st->receive_consumed += receive_lane_stop(&s->in, code, env_of(s)->mem, &st->budget);
-    if (s->in.state == RECEIVE_SIZED)
-        s->in.state = RECEIVE_OVER;
+    if (s->in.state == RECEIVE_SIZED) s->in.state = RECEIVE_OVER;
     stream_schedule(s);
     changed(s, STREAM_STOP_SENT | STREAM_CONSUMED, now_us);
     stream_check_over(s);
@@ -358,22 +327,18 @@ int stream_stop(struct stream *s, uint32_t code, uint64_t now_us)
 
 int stream_set_urgency(struct stream *s, uint8_t urgency, uint64_t now_us)
 {
-    if (urgency >= SCHED_URGENCIES)
-        return WEIR_E_ARGUMENT;
+    if (urgency >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
     bool queued = list_is_linked(&s->ready_link);
-    if (queued)
-        sched_remove(&s->conn->streams->sched, &s->ready_link, s->urgency);
+    if (queued) sched_remove(&s->conn->streams->sched, &s->ready_link, s->urgency);
     s->urgency = urgency;
-    if (queued)
-        sched_add(&s->conn->streams->sched, &s->ready_link, urgency);
+    if (queued) sched_add(&s->conn->streams->sched, &s->ready_link, urgency);
     changed(s, STREAM_URGENCY, now_us);
     return 0;
 }
 
 void stream_check_writable(struct stream *s, uint64_t now_us)
 {
-    if (s->blocked.why == BLOCKED_NOT || !is_open(s))
-        return;
+    if (s->blocked.why == BLOCKED_NOT || !is_open(s)) return;
     enum blocked_why why;
     uint64_t room = room_now(s, &why), enough = 1;
     /* Credit comes in steps that the peer chose: any of it is worth a turn. Our own buffer drains
@@ -381,8 +346,7 @@ void stream_check_writable(struct stream *s, uint64_t now_us)
     if (why >= BLOCKED_BUDGET && held_of(s) > 0) {
         enough =
             why == BLOCKED_BUDGET ? WAKE_BYTES : env_of(s)->limits->value[LIMIT_STREAM_SEND] / 4;
-        if (s->blocked.wanted < enough)
-            enough = s->blocked.wanted;
+        if (s->blocked.wanted < enough) enough = s->blocked.wanted;
     }
     if (room == 0 || room < enough) {
         set_why(s, why); /* what it waits for now may be another thing than at first */
@@ -396,8 +360,7 @@ void stream_check_over(struct stream *s)
 {
     bool out_over = !s->has_out || s->out.state == SEND_OVER;
     bool in_over = !s->has_in || s->in.state == RECEIVE_OVER;
-    if (out_over && in_over)
-        stream_mark(s, STREAM_PENDING_OVER);
+    if (out_over && in_over) stream_mark(s, STREAM_PENDING_OVER);
 }
 
 void stream_forget_block(struct stream *s, uint64_t now_us)

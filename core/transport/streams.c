@@ -31,8 +31,7 @@ int streams_open(struct transport_conn *c, const struct streams_grants *own,
 {
     const struct transport_env *env = env_of(c);
     struct conn_streams *st = mem_alloc(env->mem, sizeof *st);
-    if (st == NULL)
-        return WEIR_E_MEMORY;
+    if (st == NULL) return WEIR_E_MEMORY;
     st->conn = c;
     map_init(&st->by_id, env->mem, env->hash_key, stream_key);
     sched_init(&st->sched);
@@ -65,8 +64,7 @@ static void destroy(struct stream *s)
     struct conn_streams *st = c->streams;
     const struct mem *mem = env_of(c)->mem;
     stream_forget_block(s, s->blocked.since_us);
-    if (list_is_linked(&s->ready_link))
-        sched_remove(&st->sched, &s->ready_link, s->urgency);
+    if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
     list_remove(&s->dirty_link);
     list_remove(&s->touched_link);
     send_lane_free(&s->out, mem, &st->budget);
@@ -82,8 +80,7 @@ void streams_free(struct transport_conn *c)
     struct conn_streams *st = c->streams;
     uint32_t cursor = 0;
     struct stream *s;
-    while ((s = map_next(&st->by_id, &cursor)) != NULL)
-        destroy(s);
+    while ((s = map_next(&st->by_id, &cursor)) != NULL) destroy(s);
     map_free(&st->by_id);
     list_remove(&st->starved_link);
     budget_refund(&st->budget, sizeof *st);
@@ -101,8 +98,7 @@ void streams_end(struct transport_conn *c)
     list_remove(&st->starved_link);
     while ((s = map_next(&st->by_id, &cursor)) != NULL) {
         stream_forget_block(s, s->blocked.since_us);
-        if (list_is_linked(&s->ready_link))
-            sched_remove(&st->sched, &s->ready_link, s->urgency);
+        if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
         list_remove(&s->touched_link);
         if (s->out.state != SEND_OVER && s->has_out) {
             (void)send_lane_reset(&s->out, WEIR_REASON_CONNECTION, mem, &st->budget);
@@ -126,8 +122,7 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
     const struct transport_env *env = env_of(c);
     bool one_way = (id & 2) != 0;
     *error = WEIR_E_BUDGET;
-    if (!budget_charge(&st->budget, STREAM_COST_BYTES, NULL))
-        return NULL;
+    if (!budget_charge(&st->budget, STREAM_COST_BYTES, NULL)) return NULL;
     struct stream *s = mem_alloc(env->mem, sizeof *s);
     *error = WEIR_E_MEMORY;
     if (s != NULL) {
@@ -184,8 +179,7 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
     }
     uint64_t id = st->next_local[type] << 2 | type << 1 | (c->role == CONN_LISTENER ? 1u : 0u);
     struct stream *s = create(c, id, true, error);
-    if (s == NULL)
-        return NULL;
+    if (s == NULL) return NULL;
     st->next_local[type]++;
     s->urgency = urgency;
     c->transport->ops->stream_changed(s, STREAM_OPENED, 0);
@@ -202,8 +196,7 @@ static int open_remote(struct transport_conn *c, uint64_t id)
     struct conn_streams *st = c->streams;
     unsigned type = (unsigned)(id >> 1 & 1);
     uint64_t ordinal = id >> 2;
-    if (ordinal >= st->accept_max[type])
-        return STREAMS_LIMIT_ERROR;
+    if (ordinal >= st->accept_max[type]) return STREAMS_LIMIT_ERROR;
     while (st->next_remote[type] <= ordinal) {
         int error;
         struct stream *s = create(c, st->next_remote[type] << 2 | (id & 3), false, &error);
@@ -225,22 +218,17 @@ int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, ui
     *out = NULL;
     bool local = id_is_local(c, id), one_way = (id & 2) != 0;
     /* RFC 9000 19.4, 19.5, 19.8, 19.10: frames on the wrong direction. */
-    if (one_way && for_receive == local)
-        return STREAMS_STATE_ERROR;
+    if (one_way && for_receive == local) return STREAMS_STATE_ERROR;
     struct stream *s = streams_get(c, id);
     if (s == NULL) {
         unsigned type = one_way ? 1 : 0;
         uint64_t known = local ? c->streams->next_local[type] : c->streams->next_remote[type];
-        if (id >> 2 < known)
-            return STREAMS_GONE;
-        if (local)
-            return STREAMS_STATE_ERROR;
+        if (id >> 2 < known) return STREAMS_GONE;
+        if (local) return STREAMS_STATE_ERROR;
         int result = open_remote(c, id);
-        if (result != STREAMS_FOUND)
-            return result;
+        if (result != STREAMS_FOUND) return result;
         s = streams_get(c, id);
-        if (s == NULL)
-            return STREAMS_NO_MEMORY;
+        if (s == NULL) return STREAMS_NO_MEMORY;
     }
     *out = s;
     return STREAMS_FOUND;
@@ -248,8 +236,7 @@ int streams_on_frame(struct transport_conn *c, uint64_t id, bool for_receive, ui
 
 static void tell_readable(struct stream *s)
 {
-    if (s->told_readable && !receive_lane_at_end(&s->in))
-        return;
+    if (s->told_readable && !receive_lane_at_end(&s->in)) return;
     stream_mark(s, STREAM_PENDING_READABLE);
 }
 
@@ -269,18 +256,15 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
         if (limit.scope != 0)
             streams_trim(s->conn); /* lanes that rest make room for when it comes again */
     }
-    if (result != RECEIVE_OK)
-        return result;
+    if (result != RECEIVE_OK) return result;
     st->receive_used += grown;
     if (s->in.stopped || s->in.state >= RECEIVE_RESET) {
         st->receive_consumed += grown; /* nobody will read them */
-        if (s->in.stopped && s->in.state == RECEIVE_SIZED)
-            s->in.state = RECEIVE_OVER;
+        if (s->in.stopped && s->in.state == RECEIVE_SIZED) s->in.state = RECEIVE_OVER;
         stream_check_over(s);
         return RECEIVE_OK;
     }
-    if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in)))
-        tell_readable(s);
+    if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in))) tell_readable(s);
     if (receive_lane_at_end(&s->in)) {
         stream_receive_over(s);
         stream_check_over(s);
@@ -297,8 +281,7 @@ int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size)
         return RECEIVE_FLOW_ERROR;
     int result =
         receive_lane_on_reset(&s->in, code, final_size, env_of(s->conn)->mem, &st->budget, &grown);
-    if (result != RECEIVE_OK)
-        return result;
+    if (result != RECEIVE_OK) return result;
     st->receive_used += grown;
     if (was_over || s->in.state != RECEIVE_RESET) {
         st->receive_consumed += was_over ? grown : 0;
@@ -316,8 +299,7 @@ int streams_on_reset(struct stream *s, uint32_t code, uint64_t final_size)
 
 void streams_on_stop(struct stream *s, uint32_t code, uint64_t now_us)
 {
-    if (s->out.stopped || s->out.state == SEND_OVER)
-        return;
+    if (s->out.stopped || s->out.state == SEND_OVER) return;
     s->out.stopped = true;
     s->out.stop_code = code;
     /* RFC 9000 3.5: answer with RESET_STREAM and the same code, unless everything is delivered. */
@@ -343,8 +325,7 @@ void streams_on_lost(struct stream *s, uint64_t offset, uint64_t len, bool fin)
 
 void streams_on_reset_acked(struct stream *s)
 {
-    if (s->out.state != SEND_RESET)
-        return;
+    if (s->out.state != SEND_RESET) return;
     s->out.state = SEND_OVER;
     s->out.reset_pending = false;
     stream_check_over(s);
@@ -352,11 +333,9 @@ void streams_on_reset_acked(struct stream *s)
 
 struct stream *streams_next_dirty(struct transport_conn *c)
 {
-    if (c->streams == NULL)
-        return NULL;
+    if (c->streams == NULL) return NULL;
     struct stream *s = list_first(&c->streams->dirty, struct stream, dirty_link);
-    if (s != NULL)
-        list_remove(&s->dirty_link);
+    if (s != NULL) list_remove(&s->dirty_link);
     return s;
 }
 

@@ -18,8 +18,7 @@ void transport_init(struct transport *t, const struct transport_ops *ops,
 struct transport_conn *transport_next_ready(struct transport *t)
 {
     struct transport_conn *c = list_first(&t->ready, struct transport_conn, ready_link);
-    if (c != NULL)
-        list_remove(&c->ready_link);
+    if (c != NULL) list_remove(&c->ready_link);
     return c;
 }
 
@@ -28,8 +27,7 @@ void transport_recheck(struct transport *t, uint64_t now_us)
     /* One pass over those who wait now: each is told or goes back to the end, so the loop is
      * bounded by them. */
     struct list waiting;
-    if (list_is_empty(&t->starved) || budget_room(t->env->budget) < RECHECK_ROOM_BYTES)
-        return;
+    if (list_is_empty(&t->starved) || budget_room(t->env->budget) < RECHECK_ROOM_BYTES) return;
     list_init(&waiting);
     while (!list_is_empty(&t->starved)) {
         struct list *link = t->starved.next;
@@ -54,16 +52,14 @@ void conn_init(struct transport_conn *c, struct transport *t, enum conn_role rol
 void conn_mark(struct transport_conn *c, unsigned pending)
 {
     c->pending = (uint8_t)(c->pending | pending);
-    if (!list_is_linked(&c->ready_link))
-        list_push_back(&c->transport->ready, &c->ready_link);
+    if (!list_is_linked(&c->ready_link)) list_push_back(&c->transport->ready, &c->ready_link);
 }
 
 bool conn_ended(struct transport_conn *c, enum conn_end_by by, int error, uint32_t reason,
                 const void *text, size_t text_len, uint64_t now_us)
 {
     (void)now_us;
-    if (c->state >= CONN_CLOSING)
-        return false;
+    if (c->state >= CONN_CLOSING) return false;
     c->state = CONN_CLOSING;
     c->end = mem_alloc(c->transport->env->mem, sizeof *c->end);
     if (c->end != NULL) {
@@ -71,16 +67,12 @@ bool conn_ended(struct transport_conn *c, enum conn_end_by by, int error, uint32
         c->end->by = (uint8_t)by;
         c->end->error = error;
         c->end->reason = reason;
-        if (text == NULL)
-            text_len = 0;
-        if (text_len > sizeof c->end->text)
-            text_len = sizeof c->end->text;
+        if (text == NULL) text_len = 0;
+        if (text_len > sizeof c->end->text) text_len = sizeof c->end->text;
         c->end->text_len = (uint8_t)text_len;
-        if (text_len > 0)
-            memcpy(c->end->text, text, text_len);
+        if (text_len > 0) memcpy(c->end->text, text, text_len);
     }
-    if (c->streams != NULL)
-        streams_end(c);
+    if (c->streams != NULL) streams_end(c);
     conn_mark(c, CONN_PENDING_ENDED);
     return true;
 }
@@ -88,8 +80,7 @@ bool conn_ended(struct transport_conn *c, enum conn_end_by by, int error, uint32
 void conn_release(struct transport_conn *c)
 {
     list_remove(&c->ready_link);
-    if (c->streams != NULL)
-        streams_free(c);
+    if (c->streams != NULL) streams_free(c);
     mem_free(c->transport->env->mem, c->end, sizeof *c->end);
     c->end = NULL;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Goodput of one stream over loopback, and what the machine could do at most, in one run.
  *
- *     bulk [--json] [--rounds N] [--mib N]
+ * bulk [--json] [--rounds N] [--mib N]
  *
- * The sender is a process of its own, pinned to core 1; the receiver reads and drops on core 0. Rounds alternate with
- * measurements of the limit, so that both see the same neighbours. */
+ * The sender is a process of its own, pinned to core 1; the receiver reads and drops on core 0.
+ * Rounds alternate with measurements of the limit, so that both see the same neighbours. */
 #include "bench.h"
 #include "limit.h"
 #include "weir.h"
@@ -89,7 +89,8 @@ static double receive_side(weir_node *node, uint64_t bytes)
             if (events[i].kind != WEIR_EVENT_READABLE) continue;
             if (start == 0) start = bench_now();
             int64_t n;
-            while ((n = weir_stream_read(node, events[i].object, chunk, sizeof chunk)) > 0) got += (uint64_t)n;
+            while ((n = weir_stream_read(node, events[i].object, chunk, sizeof chunk)) > 0)
+                got += (uint64_t)n;
         }
     }
     double took = bench_now() - start;
@@ -124,9 +125,12 @@ int main(int argc, char **argv)
     unsigned rounds = 5;
     uint64_t mib = 1024;
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--json") == 0) json = true;
-        else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) rounds = (unsigned)atoi(argv[++i]);
-        else if (strcmp(argv[i], "--mib") == 0 && i + 1 < argc) mib = (uint64_t)atoll(argv[++i]);
+        if (strcmp(argv[i], "--json") == 0)
+            json = true;
+        else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
+            rounds = (unsigned)atoi(argv[++i]);
+        else if (strcmp(argv[i], "--mib") == 0 && i + 1 < argc)
+            mib = (uint64_t)atoll(argv[++i]);
     }
     struct bench_series limit = {0}, bulk = {0};
     for (unsigned i = 0; i < rounds; i++) {

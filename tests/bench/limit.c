@@ -58,7 +58,8 @@ static void *send_all(void *context)
             number++;
             memcpy(nonce, &number, 8);
             memcpy(p, &number, 8);
-            crypto_aead_chacha20poly1305_ietf_encrypt(p + HEADER, &len, p + HEADER, BODY, p, HEADER, NULL, nonce, key);
+            crypto_aead_chacha20poly1305_ietf_encrypt(p + HEADER, &len, p + HEADER, BODY, p, HEADER,
+                                                      NULL, nonce, key);
             mask(p, key);
         }
         if (send(l->out, batch, sizeof batch, 0) < 0 && errno != EAGAIN && errno != ENOBUFS) break;
@@ -73,8 +74,9 @@ static void open_run(struct limit *l, uint8_t *run, size_t len)
         unsigned long long plain;
         mask(run + at, key);
         memcpy(nonce, run + at, 8);
-        if (crypto_aead_chacha20poly1305_ietf_decrypt(run + at + HEADER, &plain, NULL, run + at + HEADER, BODY + 16,
-                                                      run + at, HEADER, nonce, key) == 0)
+        if (crypto_aead_chacha20poly1305_ietf_decrypt(run + at + HEADER, &plain, NULL,
+                                                      run + at + HEADER, BODY + 16, run + at,
+                                                      HEADER, nonce, key) == 0)
             l->received += BODY;
     }
 }

@@ -17,8 +17,7 @@ static void receive(struct ack_state *ack, const struct mem *mem, uint8_t op, ui
 {
     bool duplicate = ack_is_duplicate(ack, pn);
     WEIR_ASSERT(duplicate || !seen[pn]);
-    if (duplicate)
-        return;
+    if (duplicate) return;
     seen[pn] = true;
     WEIR_ASSERT(ack_on_packet(ack, mem, pn, (op & 0x40) != 0, now_us, op >> 2 & 3) == 0);
     WEIR_ASSERT(ack_is_duplicate(ack, pn));
@@ -32,16 +31,14 @@ static void report(const struct ack_state *ack, uint64_t now_us, size_t cap)
     struct frame frame;
     struct frame_ack_cursor cursor;
     uint64_t largest, start, end;
-    if (!ack_write(ack, &w, now_us, 3, &largest))
-        return;
+    if (!ack_write(ack, &w, now_us, 3, &largest)) return;
     struct reader r = reader_of(out, writer_len(&w));
     WEIR_ASSERT(frame_read(&r, &frame) == QUIC_NO_ERROR && reader_left(&r) == 0);
     WEIR_ASSERT(frame.u.ack.largest == largest);
     WEIR_ASSERT(frame.u.ack.range_count < ACK_RANGES_SENT_MAX);
     frame_ack_begin(&cursor, &frame.u.ack);
     while (frame_ack_next(&cursor, &start, &end)) {
-        for (uint64_t pn = start; pn < end; pn++)
-            WEIR_ASSERT(pn < NUMBERS && seen[pn]);
+        for (uint64_t pn = start; pn < end; pn++) WEIR_ASSERT(pn < NUMBERS && seen[pn]);
     }
 }
 
@@ -56,14 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i + 1 < size; i += 2) {
         uint64_t pn = (uint64_t)(data[i] & 3) << 8 | data[i + 1];
         now_us += 1000;
-        if ((data[i] & 0x80) == 0)
-            receive(&ack, &counter.mem, data[i], pn, now_us);
-        if ((data[i] & 0xc0) == 0x80)
-            report(&ack, now_us, data[i + 1]);
-        if ((data[i] & 0xe0) == 0xc0)
-            ack_on_ack_acked(&ack, pn);
-        if ((data[i] & 0xe0) == 0xe0)
-            ack_on_ack_sent(&ack);
+        if ((data[i] & 0x80) == 0) receive(&ack, &counter.mem, data[i], pn, now_us);
+        if ((data[i] & 0xc0) == 0x80) report(&ack, now_us, data[i + 1]);
+        if ((data[i] & 0xe0) == 0xc0) ack_on_ack_acked(&ack, pn);
+        if ((data[i] & 0xe0) == 0xe0) ack_on_ack_sent(&ack);
         WEIR_ASSERT(ack.ranges.count <= ACK_RANGES_MAX);
     }
     report(&ack, now_us, 512);

@@ -17,12 +17,10 @@ enum { STEPS_MAX = 40 };
 static void write_something(struct wire *w, int i, const uint8_t *bytes, size_t len)
 {
     int error;
-    if (w->side[i].conn == NULL || w->side[i].conn->state != CONN_UP)
-        return;
+    if (w->side[i].conn == NULL || w->side[i].conn->state != CONN_UP) return;
     struct stream *s =
         streams_open_local(w->side[i].conn, (len & 1) != 0, (uint8_t)(len & 7), &error);
-    if (s == NULL)
-        return;
+    if (s == NULL) return;
     (void)stream_write(s, bytes, len, (len & 2) != 0, (len & 4) != 0, w->now_us);
     if ((len & 24) == 24)
         (void)stream_reset(s, 7, w->now_us);
@@ -33,17 +31,13 @@ static void write_something(struct wire *w, int i, const uint8_t *bytes, size_t 
 static void set_scene(struct wire *w, unsigned scene)
 {
     static const uint8_t bytes[3000];
-    if (scene == 0)
-        return;
+    if (scene == 0) return;
     wire_dial(w);
-    if (scene == 1)
-        wire_lose(w);
-    if (scene == 2)
-        wire_pump(w, 2);
+    if (scene == 1) wire_lose(w);
+    if (scene == 2) wire_pump(w, 2);
     if (scene == 3) {
         wire_pump(w, 8);
-        for (int i = 0; i < 2; i++)
-            write_something(w, i, bytes, sizeof bytes);
+        for (int i = 0; i < 2; i++) write_something(w, i, bytes, sizeof bytes);
         wire_pump(w, 1);
     }
 }
@@ -55,46 +49,32 @@ static void reseal(struct wire *w, int to, unsigned type, uint64_t step, const u
                                              PACKET_HANDSHAKE};
     uint8_t out[2048];
     struct connection *from = wire_connection(w, 1 - to);
-    if (from == NULL)
-        return;
+    if (from == NULL) return;
     size_t sealed = wire_seal(from, types[type & 3], 50 + step, bytes, len, out, sizeof out);
-    if (sealed > 0)
-        wire_give(w, to, out, sealed);
+    if (sealed > 0) wire_give(w, to, out, sealed);
 }
 
 static void change(struct wire *w, const uint8_t *bytes, size_t len)
 {
-    if (w->queued == 0 || len < 2)
-        return;
+    if (w->queued == 0 || len < 2) return;
     size_t n = bytes[0] % w->queued;
     for (size_t i = 1; i + 1 < len; i += 2) {
         size_t at = (size_t)bytes[i] % w->queue[n].len;
         w->queue[n].bytes[at] = (uint8_t)(w->queue[n].bytes[at] ^ bytes[i + 1]);
     }
-    if (len % 2 == 1)
-        w->queue[n].len = 1 + bytes[len - 1] * w->queue[n].len / 256;
+    if (len % 2 == 1) w->queue[n].len = 1 + bytes[len - 1] * w->queue[n].len / 256;
 }
 
 static void step(struct wire *w, uint8_t op, uint64_t n, const uint8_t *bytes, size_t len)
 {
     int to = op >> 7;
     switch (op & 7) {
-    case 0:
-        wire_give(w, to, bytes, len);
-        break;
+    case 0: wire_give(w, to, bytes, len); break;
     case 1:
-    case 2:
-        reseal(w, to, op >> 3, n, bytes, len);
-        break;
-    case 3:
-        change(w, bytes, len);
-        break;
-    case 4:
-        wire_pump(w, 1 + (op >> 3 & 3));
-        break;
-    case 5:
-        wire_wait(w, UINT64_C(1000) << (op >> 3 & 15));
-        break;
+    case 2: reseal(w, to, op >> 3, n, bytes, len); break;
+    case 3: change(w, bytes, len); break;
+    case 4: wire_pump(w, 1 + (op >> 3 & 3)); break;
+    case 5: wire_wait(w, UINT64_C(1000) << (op >> 3 & 15)); break;
     case 6:
         if ((op & 8) != 0)
             wire_lose(w);
@@ -113,15 +93,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct wire w;
     struct reader r = reader_of(data, size);
-    if (size < 1 || size > 8192)
-        return 0;
+    if (size < 1 || size > 8192) return 0;
     wire_open(&w);
     set_scene(&w, reader_u8(&r) & 3);
     for (uint64_t n = 0; n < STEPS_MAX && reader_left(&r) >= 2; n++) {
         uint8_t op = reader_u8(&r), small = reader_u8(&r);
         size_t len = small < 250 ? small : small * 4u + 200u; /* up to 1220 */
-        if (len > reader_left(&r))
-            len = reader_left(&r);
+        if (len > reader_left(&r)) len = reader_left(&r);
         step(&w, op, n, reader_bytes(&r, len), len);
         WEIR_ASSERT(w.counter.live_bytes < 12u << 20);
     }

@@ -30,13 +30,10 @@ static bool write_again(struct writer *w, const struct frame *f)
     /* long: one switch */
     const struct frame_new_connection_id *id = &f->u.new_connection_id;
     switch (f->type) {
-    case FRAME_PADDING:
-        return frame_write_padding(w, (size_t)f->u.padding.len);
-    case FRAME_PING:
-        return frame_write_ping(w);
+    case FRAME_PADDING: return frame_write_padding(w, (size_t)f->u.padding.len);
+    case FRAME_PING: return frame_write_ping(w);
     case FRAME_ACK:
-    case FRAME_ACK_ECN:
-        return write_ack_again(w, &f->u.ack);
+    case FRAME_ACK_ECN: return write_ack_again(w, &f->u.ack);
     case FRAME_RESET_STREAM:
         return frame_write_reset_stream(w, f->u.reset_stream.id, f->u.reset_stream.code,
                                         f->u.reset_stream.final_size);
@@ -44,17 +41,14 @@ static bool write_again(struct writer *w, const struct frame *f)
         return frame_write_stop_sending(w, f->u.stop_sending.id, f->u.stop_sending.code);
     case FRAME_CRYPTO:
         return frame_write_crypto(w, f->u.crypto.offset, f->u.crypto.data, f->u.crypto.len);
-    case FRAME_NEW_TOKEN:
-        return frame_write_new_token(w, f->u.new_token.data, f->u.new_token.len);
-    case FRAME_MAX_DATA:
-        return frame_write_max_data(w, f->u.max_data.max);
+    case FRAME_NEW_TOKEN: return frame_write_new_token(w, f->u.new_token.data, f->u.new_token.len);
+    case FRAME_MAX_DATA: return frame_write_max_data(w, f->u.max_data.max);
     case FRAME_MAX_STREAM_DATA:
         return frame_write_max_stream_data(w, f->u.max_stream_data.id, f->u.max_stream_data.max);
     case FRAME_MAX_STREAMS_BIDI:
     case FRAME_MAX_STREAMS_UNI:
         return frame_write_max_streams(w, f->u.max_streams.uni, f->u.max_streams.max);
-    case FRAME_DATA_BLOCKED:
-        return frame_write_data_blocked(w, f->u.data_blocked.max);
+    case FRAME_DATA_BLOCKED: return frame_write_data_blocked(w, f->u.data_blocked.max);
     case FRAME_STREAM_DATA_BLOCKED:
         return frame_write_stream_data_blocked(w, f->u.stream_data_blocked.id,
                                                f->u.stream_data_blocked.max);
@@ -66,16 +60,13 @@ static bool write_again(struct writer *w, const struct frame *f)
                                              id->reset_token);
     case FRAME_RETIRE_CONNECTION_ID:
         return frame_write_retire_connection_id(w, f->u.retire_connection_id.sequence);
-    case FRAME_PATH_CHALLENGE:
-        return frame_write_path_challenge(w, f->u.path.data);
-    case FRAME_PATH_RESPONSE:
-        return frame_write_path_response(w, f->u.path.data);
+    case FRAME_PATH_CHALLENGE: return frame_write_path_challenge(w, f->u.path.data);
+    case FRAME_PATH_RESPONSE: return frame_write_path_response(w, f->u.path.data);
     case FRAME_CLOSE:
     case FRAME_CLOSE_APPLICATION:
         return frame_write_close(w, f->u.close.application, f->u.close.code, f->u.close.frame_type,
                                  f->u.close.reason, f->u.close.reason_len);
-    case FRAME_HANDSHAKE_DONE:
-        return frame_write_handshake_done(w);
+    case FRAME_HANDSHAKE_DONE: return frame_write_handshake_done(w);
     case FRAME_DATAGRAM:
     case FRAME_DATAGRAM_LEN:
         return frame_write_datagram(w, f->u.datagram.data, f->u.datagram.len,
@@ -109,8 +100,7 @@ static void compare(const struct frame *frame)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct reader r = reader_of(data, size);
-    if (size > 65536)
-        return 0;
+    if (size > 65536) return 0;
     while (reader_left(&r) > 0) {
         struct frame frame;
         const uint8_t *before = r.at;

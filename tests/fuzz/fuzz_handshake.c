@@ -51,17 +51,13 @@ static void on_result(struct run *r, int result)
 {
     static const uint8_t params[] = {1, 2, 3};
     struct handshake_secrets secrets;
-    if (r->failed)
-        WEIR_ASSERT(result == WEIR_E_HANDSHAKE);
-    if (result < 0)
-        r->failed = true;
+    if (r->failed) WEIR_ASSERT(result == WEIR_E_HANDSHAKE);
+    if (result < 0) r->failed = true;
     if (result == HANDSHAKE_KEYS) {
         noise_handshake.secrets(r->subject, &secrets);
-        if (!r->client)
-            WEIR_ASSERT(noise_handshake.answer(r->subject, params, sizeof params) == 0);
+        if (!r->client) WEIR_ASSERT(noise_handshake.answer(r->subject, params, sizeof params) == 0);
     }
-    if (result != HANDSHAKE_PEER)
-        return;
+    if (result != HANDSHAKE_PEER) return;
     const struct handshake_peer *peer = noise_handshake.peer(r->subject);
     WEIR_ASSERT(!r->has_peer && !r->failed && r->other != NULL);
     r->has_peer = true;
@@ -79,8 +75,7 @@ static void answer_genuinely(struct run *r)
     static const uint8_t params[] = {1, 2, 3};
     const uint8_t *data;
     size_t len = noise_handshake.bytes(r->subject, HANDSHAKE_INITIAL, &data);
-    if (r->other == NULL || len == 0 || r->taken[0] > 0)
-        return;
+    if (r->other == NULL || len == 0 || r->taken[0] > 0) return;
     if (r->client) {
         WEIR_ASSERT(noise_handshake.on_bytes(r->other, HANDSHAKE_INITIAL, data, len) ==
                     HANDSHAKE_KEYS);
@@ -93,13 +88,10 @@ static void message_3(struct run *r)
     static const uint8_t params[] = {1, 2, 3};
     const uint8_t *data;
     size_t len = noise_handshake.bytes(r->subject, HANDSHAKE_INITIAL, &data);
-    if (r->client || r->other == NULL || len == 0)
-        return;
-    if (noise_handshake.bytes(r->other, HANDSHAKE_HANDSHAKE, &data) > 0)
-        return;
+    if (r->client || r->other == NULL || len == 0) return;
+    if (noise_handshake.bytes(r->other, HANDSHAKE_HANDSHAKE, &data) > 0) return;
     len = noise_handshake.bytes(r->subject, HANDSHAKE_INITIAL, &data);
-    if (noise_handshake.on_bytes(r->other, HANDSHAKE_INITIAL, data, len) != HANDSHAKE_KEYS)
-        return;
+    if (noise_handshake.on_bytes(r->other, HANDSHAKE_INITIAL, data, len) != HANDSHAKE_KEYS) return;
     len = noise_handshake.bytes(r->subject, HANDSHAKE_HANDSHAKE, &data);
     if (noise_handshake.on_bytes(r->other, HANDSHAKE_HANDSHAKE, data, len) != HANDSHAKE_PEER)
         return;
@@ -111,23 +103,18 @@ static void step(struct run *r, uint8_t op, const uint8_t *bytes, size_t len)
     uint8_t copy[HANDSHAKE_PIECE_MAX + 2];
     const uint8_t *data = bytes;
     enum handshake_level level = (op & 1) != 0 ? HANDSHAKE_HANDSHAKE : HANDSHAKE_INITIAL;
-    if ((op & 8) != 0 && (op & 16) != 0)
-        level = HANDSHAKE_APPLICATION;
+    if ((op & 8) != 0 && (op & 16) != 0) level = HANDSHAKE_APPLICATION;
     if ((op & 2) != 0 && r->other != NULL && level != HANDSHAKE_APPLICATION) {
         size_t all, at = r->taken[level];
-        if (level == HANDSHAKE_HANDSHAKE)
-            message_3(r);
+        if (level == HANDSHAKE_HANDSHAKE) message_3(r);
         all = noise_handshake.bytes(r->other, level, &data);
         size_t want =
             (op & 8) != 0 ? len : all; /* a piece as long as the bytes, or all that is left */
-        if (want > all - at)
-            want = all - at;
-        if (want > 0)
-            memcpy(copy, data + at, want);
+        if (want > all - at) want = all - at;
+        if (want > 0) memcpy(copy, data + at, want);
         for (size_t i = 0; (op & 4) != 0 && i + 1 < len && want > 0; i += 2) {
             copy[bytes[i] % want] ^= bytes[i + 1];
-            if (bytes[i + 1] != 0)
-                r->changed = true;
+            if (bytes[i + 1] != 0) r->changed = true;
         }
         r->taken[level] += want;
         data = copy;
@@ -142,8 +129,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct run r;
     struct reader in = reader_of(data, size);
-    if (size < 1 || size > 8192)
-        return 0;
+    if (size < 1 || size > 8192) return 0;
     uint8_t first = reader_u8(&in);
     memset(&r, 0, sizeof r);
     WEIR_ASSERT(secret_init() == 0);
@@ -156,8 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     r.client = (first & 1) != 0;
     r.subject = make(&r, r.client);
-    if ((first & 2) != 0)
-        r.other = make(&r, !r.client);
+    if ((first & 2) != 0) r.other = make(&r, !r.client);
     if ((first & 4) != 0 && r.client) { /* as a connection does: its candidates are copies */
         struct handshake *copy;
         WEIR_ASSERT(noise_handshake.fork(r.subject, &copy) == 0);
@@ -168,8 +153,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (reader_left(&in) >= 2 && !r.has_peer) {
         uint8_t op = reader_u8(&in), small = reader_u8(&in);
         size_t len = small < 250 ? small : small * 8u;
-        if (len > reader_left(&in))
-            len = reader_left(&in);
+        if (len > reader_left(&in)) len = reader_left(&in);
         step(&r, op, reader_bytes(&in, len), len);
     }
     noise_handshake.close(r.subject);

@@ -41,13 +41,10 @@ static void open_datagram(const struct protect_keys *keys, uint8_t *data, size_t
                                                          header.dcid_view, header.dcid_view_len,
                                                          1) > 0);
         }
-        if (error != 0)
-            return;
+        if (error != 0) return;
         check_views(data, size, &header);
-        if (header.type == PACKET_RETRY)
-            (void)packet_check_retry(data, &header, &odcid);
-        if (header.type == PACKET_VERSION_NEGOTIATION)
-            (void)packet_versions_include(&header, 1);
+        if (header.type == PACKET_RETRY) (void)packet_check_retry(data, &header, &odcid);
+        if (header.type == PACKET_VERSION_NEGOTIATION) (void)packet_versions_include(&header, 1);
         if (header.pn_offset > 0) {
             uint64_t pn;
             uint8_t *payload, first_byte;
@@ -55,8 +52,7 @@ static void open_datagram(const struct protect_keys *keys, uint8_t *data, size_t
             error =
                 packet_open(keys, data, &header, 1000, &pn, &payload, &payload_len, &first_byte);
             WEIR_ASSERT(pn <= VARINT_MAX);
-            if (error == 0)
-                WEIR_ASSERT(payload + payload_len + 16 == data + header.packet_len);
+            if (error == 0) WEIR_ASSERT(payload + payload_len + 16 == data + header.packet_len);
         }
         data += header.packet_len;
         size -= header.packet_len;
@@ -73,8 +69,7 @@ static void seal_and_open(const struct protect_keys *keys, const uint8_t *data, 
     unsigned pn_size = 1 + (choice & 3);
     uint64_t pn = 1000 + (data[1] & 0x7f), got = 0;
     size_t header_len, len = size - 2;
-    if (len < packet_payload_min(pn_size) || len > 2000)
-        return;
+    if (len < packet_payload_min(pn_size) || len > 2000) return;
     memcpy(dcid.bytes, data, 2);
     if ((choice & 4) != 0) {
         header_len = packet_write_short(&w, &dcid, choice & 8, choice & 16, pn, pn_size);
@@ -100,13 +95,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t copy[4096];
     struct protect_keys keys;
-    if (size > sizeof copy)
-        return 0;
+    if (size > sizeof copy) return 0;
     keys_make(&keys);
-    if (size > 2)
-        seal_and_open(&keys, data, size);
-    if (size > 0)
-        memcpy(copy, data, size);
+    if (size > 2) seal_and_open(&keys, data, size);
+    if (size > 0) memcpy(copy, data, size);
     open_datagram(&keys, copy, size);
     return 0;
 }

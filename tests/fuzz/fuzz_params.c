@@ -14,8 +14,7 @@ static void check(const uint8_t *data, size_t size, bool from_server)
     struct writer w = writer_of(out, sizeof out);
     int error = params_decode(data, size, from_server, &first);
     WEIR_ASSERT(error == QUIC_NO_ERROR || error == QUIC_TRANSPORT_PARAMETER);
-    if (error != QUIC_NO_ERROR)
-        return;
+    if (error != QUIC_NO_ERROR) return;
     size_t len = params_encode(&w, &first, from_server, size * UINT64_C(0x9e3779b97f4a7c15));
     WEIR_ASSERT(len > 0);
     WEIR_ASSERT(params_decode(out, len, from_server, &second) == QUIC_NO_ERROR);

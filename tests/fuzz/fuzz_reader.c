@@ -21,9 +21,7 @@ static uint64_t read_one(struct reader *r, uint8_t what, uint64_t n)
     case 3: return reader_u64(r);
     case 4: return reader_uint(r, (unsigned)(n % 8) + 1);
     case 5: return reader_varint(r);
-    case 6:
-        bytes = reader_bytes(r, n);
-        return bytes != NULL && n > 0 ? bytes[n - 1] : 0;
+    case 6: bytes = reader_bytes(r, n); return bytes != NULL && n > 0 ? bytes[n - 1] : 0;
     default:
         sub = reader_sub(r, n);
         check(reader_left(&sub) <= n);

@@ -46,8 +46,10 @@ static int run_file(const char *path)
         size = fread(data, 1, INPUT_MAX, file);
         failed = ferror(file) || size == INPUT_MAX;
     }
-    if (failed) fprintf(stderr, "%s: cannot be read, or is not under 1 MiB\n", path);
-    else run_edited(data, size);
+    if (failed)
+        fprintf(stderr, "%s: cannot be read, or is not under 1 MiB\n", path);
+    else
+        run_edited(data, size);
     files++;
     free(data);
     if (file != NULL) fclose(file);
@@ -65,8 +67,10 @@ static int run_folder(const char *path)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         failed |= run_file(name);
     }
-    if (folder != NULL) closedir(folder);
-    else fprintf(stderr, "%s: cannot be read\n", path);
+    if (folder != NULL)
+        closedir(folder);
+    else
+        fprintf(stderr, "%s: cannot be read\n", path);
     return failed;
 }
 
@@ -76,8 +80,10 @@ int main(int argc, char **argv)
     struct stat facts;
     run(NULL, 0);
     for (int i = 1; i < argc; i++) {
-        if (stat(argv[i], &facts) == 0 && S_ISDIR(facts.st_mode)) failed |= run_folder(argv[i]);
-        else failed |= run_file(argv[i]);
+        if (stat(argv[i], &facts) == 0 && S_ISDIR(facts.st_mode))
+            failed |= run_folder(argv[i]);
+        else
+            failed |= run_file(argv[i]);
     }
     printf("%lu files, %lu inputs\n", files, runs);
     return failed;

@@ -7,8 +7,7 @@
 
 static void print_lower(const char *word)
 {
-    for (; *word != 0; word++)
-        putchar(tolower((unsigned char)*word));
+    for (; *word != 0; word++) putchar(tolower((unsigned char)*word));
 }
 
 static void print_metric(const char *name, const char *kind, const char *unit, const char *help)

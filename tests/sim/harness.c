@@ -151,8 +151,8 @@ static void read_more(struct sim *sim, struct sim_transfer *t)
     while ((count = weir_stream_read(sim->nodes[t->to], t->stream_in, chunk, sizeof chunk)) > 0) {
         for (i = 0; i < count; i++) {
             if (chunk[i] == byte_at(t->read + (uint64_t)i)) continue;
-            fail_msg("byte %llu of the stream is wrong", (unsigned long long)t->read +
-                     (unsigned long long)i);
+            fail_msg("byte %llu of the stream is wrong",
+                     (unsigned long long)t->read + (unsigned long long)i);
         }
         t->read += (uint64_t)count;
     }

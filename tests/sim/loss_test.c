@@ -105,8 +105,8 @@ static void test_reordering_by_one_round_trip_is_put_right(void **state)
 
 static void test_jitter_is_no_loss(void **state)
 {
-    weir_link_options link = {.size = sizeof link, .jitter_us = 15 * RIG_MS,
-                              .bandwidth_bps = 20000000};
+    weir_link_options link = {
+        .size = sizeof link, .jitter_us = 15 * RIG_MS, .bandwidth_bps = 20000000};
 
     (void)state;
     assert_in_range(move(9, &link, 5 * MIB, 600 * SIM_SECOND), 2 * SIM_SECOND, 8 * SIM_SECOND);
@@ -114,8 +114,7 @@ static void test_jitter_is_no_loss(void **state)
 
 static void test_2_percent_corruption_is_never_delivered(void **state)
 {
-    weir_link_options link = {
-        .size = sizeof link, .corrupt_ppm = 20000, .corrupt_bytes_max = 4};
+    weir_link_options link = {.size = sizeof link, .corrupt_ppm = 20000, .corrupt_bytes_max = 4};
 
     (void)state;
     assert_in_range(move(10, &link, 5 * MIB, 600 * SIM_SECOND), 1, 60 * SIM_SECOND);

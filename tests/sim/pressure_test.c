@@ -22,8 +22,6 @@ static weir_node_options small_windows(void)
     return options;
 }
 
-/* ------------------------------------------- both sides push and read */
-
 enum { LANES = 4, SIDES = 2 };
 
 struct pushing {
@@ -33,7 +31,7 @@ struct pushing {
     uint64_t streams[SIDES][LANES]; /**< by lane, the handle at each side */
     uint64_t written[SIDES][LANES], read[SIDES][LANES];
     uint64_t each_bytes;
-    uint32_t over;             /**< lanes that were read to the end */
+    uint32_t over; /**< lanes that were read to the end */
 };
 
 static uint8_t byte_at(uint32_t side, uint32_t lane, uint64_t place)
@@ -154,8 +152,6 @@ static void test_no_seed_deadlocks(void **state)
     for (seed = 10; seed < 40; seed++) push_both_ways(seed, 24000, (uint32_t)(seed % 3) * 20000);
 }
 
-/* ------------------------------------------- a reader that does not consume */
-
 static void test_a_reader_that_does_not_consume_stops_the_sender(void **state)
 {
     weir_node_options options = small_windows();
@@ -208,17 +204,15 @@ static void test_a_reader_that_does_not_consume_stops_the_sender(void **state)
     sim_close(&sim);
 }
 
-/* ------------------------------------------- a budget against attackers */
-
 enum { ATTACKERS = 4, VICTIM = 1, PIECE = 1100 };
 
 struct siege {
     struct sim sim;
-    struct mem_counter heap;   /**< what the victim takes from its allocator */
-    uint64_t fixed_bytes;      /**< of that, before anybody came */
+    struct mem_counter heap; /**< what the victim takes from its allocator */
+    uint64_t fixed_bytes;    /**< of that, before anybody came */
     uint64_t charged_max;
-    uint64_t taken;            /**< bytes that attackers got rid of */
-    uint32_t streams;          /**< that they opened */
+    uint64_t taken;   /**< bytes that attackers got rid of */
+    uint32_t streams; /**< that they opened */
 };
 
 static void look_at_victim(struct siege *s)
@@ -293,8 +287,11 @@ static void run_siege(struct siege *s, bool reads)
 
 static void besiege(uint64_t seed, bool reads)
 {
-    weir_link_options link = {.size = sizeof link, .loss_ppm = 50000, .reorder_ppm = 500000,
-                              .reorder_us = 50 * RIG_MS, .duplicate_ppm = 50000};
+    weir_link_options link = {.size = sizeof link,
+                              .loss_ppm = 50000,
+                              .reorder_ppm = 500000,
+                              .reorder_us = 50 * RIG_MS,
+                              .duplicate_ppm = 50000};
     weir_node_options victim = {.size = sizeof victim, .memory_bytes = MIB};
     weir_node_options attacker = {.size = sizeof attacker};
     static struct siege s;
@@ -311,12 +308,11 @@ static void besiege(uint64_t seed, bool reads)
         (void)sim_dial(&s.sim, i + 2, VICTIM);
     }
     run_siege(&s, reads);
-    print_message("  %u streams, %llu KiB sent; charged at most %llu KiB, heap at most %llu KiB, "
-                  "of which %llu KiB from the start\n",
-                  s.streams, (unsigned long long)(s.taken >> 10),
-                  (unsigned long long)(s.charged_max >> 10),
-                  (unsigned long long)(s.heap.peak_bytes >> 10),
-                  (unsigned long long)(s.fixed_bytes >> 10));
+    print_message(
+        "  %u streams, %llu KiB sent; charged at most %llu KiB, heap at most %llu KiB, "
+        "of which %llu KiB from the start\n",
+        s.streams, (unsigned long long)(s.taken >> 10), (unsigned long long)(s.charged_max >> 10),
+        (unsigned long long)(s.heap.peak_bytes >> 10), (unsigned long long)(s.fixed_bytes >> 10));
     assert_true(s.streams >= 256);
     assert_true(s.charged_max > MIB / 8);
     /* The allocator agrees with the books: what is charged is nearly all that is taken. */
@@ -337,8 +333,6 @@ static void test_memory_stays_inside_the_budget_when_the_victim_reads(void **sta
     (void)state;
     besiege(62, true);
 }
-
-/* ------------------------------------------- room for one event */
 
 static void test_an_array_of_one_event_suffices(void **state)
 {

@@ -162,8 +162,10 @@ static void test_a_stop_is_read_with_its_code_and_ends_the_writing(void **state)
 
 static void test_a_reset_gives_back_the_credit_of_what_was_not_read(void **state)
 {
-    weir_node_options options = {.size = sizeof options, .stream_window_bytes = 4096,
-                                 .connection_window_bytes = 4096, .windows_grow_off = 1};
+    weir_node_options options = {.size = sizeof options,
+                                 .stream_window_bytes = 4096,
+                                 .connection_window_bytes = 4096,
+                                 .windows_grow_off = 1};
     struct pair *p = open_pair(&options);
     static uint8_t data[4000];
     uint32_t i;
@@ -187,8 +189,8 @@ static void test_a_reset_gives_back_the_credit_of_what_was_not_read(void **state
 static uint64_t message_among_bulk(uint32_t urgency)
 {
     enum { BULK = 6 };
-    weir_link_options link = {.size = sizeof link, .bandwidth_bps = 10000000,
-                              .queue_bytes = 64 << 10};
+    weir_link_options link = {
+        .size = sizeof link, .bandwidth_bps = 10000000, .queue_bytes = 64 << 10};
     weir_stream_options message = {.size = sizeof message, .urgency_plus1 = urgency + 1};
     struct pair *p = open_pair(NULL); /* the default windows: bulk fills what it may of them */
     struct sim_transfer bulk[BULK];
@@ -200,8 +202,7 @@ static uint64_t message_among_bulk(uint32_t urgency)
 
     sim_link(&p->sim, &link);
     for (i = 0; i < BULK; i++) {
-        bulk[i] = (struct sim_transfer){
-            .from = 1, .to = 2, .connection = p->ends[0], .bytes = MIB};
+        bulk[i] = (struct sim_transfer){.from = 1, .to = 2, .connection = p->ends[0], .bytes = MIB};
         sim_transfer_start(&p->sim, &bulk[i]);
     }
     until_us = sim_now(&p->sim) + 20 * SIM_SECOND;

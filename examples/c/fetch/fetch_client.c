@@ -16,9 +16,9 @@
 
 enum {
     EVENTS = 64,
-    WAIT_US = 100 * 1000,          /* of one poll: the pace of the progress line */
+    WAIT_US = 100 * 1000, /* of one poll: the pace of the progress line */
     BUSY_PAUSE_US = 1000 * 1000,
-    IDLE_US = 10 * 1000 * 1000,    /* a server that is silent for so long is lost */
+    IDLE_US = 10 * 1000 * 1000, /* a server that is silent for so long is lost */
     DIAL_US = 20 * 1000 * 1000,
     RESTARTS_MAX = 3,
     STATUS_INTERRUPTED = 130,
@@ -30,10 +30,10 @@ enum {
 enum { NOT_WANTED = FETCH_CHANGED };
 
 struct slot {
-    uint64_t stream;   /* 0: free */
+    uint64_t stream; /* 0: free */
     uint64_t range;
-    uint64_t got;      /* bytes of the range that came */
-    uint32_t asked;    /* bytes of the request that were taken */
+    uint64_t got;   /* bytes of the range that came */
+    uint32_t asked; /* bytes of the request that were taken */
     uint32_t head_len;
     uint8_t head[FETCH_HEADER_BYTES];
 };
@@ -44,14 +44,14 @@ struct client {
     const struct fetch_options *options;
     uint64_t connection;
     bool is_connected, knows_file, is_done, is_full;
-    int status;               /* once is_done */
+    int status; /* once is_done */
     uint32_t redials, restarts;
     uint64_t now_us, progress_us, pause_until_us;
-    uint64_t began_us;        /* when the first range was asked for */
-    uint64_t search_from;     /* no range before this is missing and free to be asked for */
-    uint64_t found;           /* ranges that an earlier run left */
-    uint64_t came;            /* bytes of ranges that came in this run */
-    uint64_t completed;       /* ranges completed in this run */
+    uint64_t began_us;    /* when the first range was asked for */
+    uint64_t search_from; /* no range before this is missing and free to be asked for */
+    uint64_t found;       /* ranges that an earlier run left */
+    uint64_t came;        /* bytes of ranges that came in this run */
+    uint64_t completed;   /* ranges completed in this run */
     struct fetch_file file;
     struct part part;
     struct progress progress;
@@ -87,8 +87,6 @@ static uint32_t slots_busy(const struct client *client)
     for (uint32_t i = 0; i < FETCH_PARALLEL_MAX; i++) count += client->slots[i].stream != 0;
     return count;
 }
-
-/* ---- asking ---- */
 
 static void write_request(struct client *client, struct slot *slot)
 {
@@ -161,8 +159,6 @@ static void ask_more(struct client *client)
         busy++;
     }
 }
-
-/* ---- being answered ---- */
 
 static void start_over(struct client *client)
 {
@@ -291,8 +287,6 @@ static void refused(struct client *client, struct slot *slot, uint32_t code)
     }
 }
 
-/* ---- the connection ---- */
-
 static void dial(struct client *client)
 {
     weir_dial_options options = {.size = sizeof options, .timeout_us = DIAL_US};
@@ -354,8 +348,6 @@ static void act(struct client *client, const weir_event *event)
     }
 }
 
-/* ---- the whole ---- */
-
 static void look_around(struct client *client)
 {
     weir_connection_info info = {.size = sizeof info};
@@ -407,8 +399,8 @@ static void say_connection(struct client *client)
     if (weir_connection_get_info(client->node, client->connection, &info) < 0) return;
     printf("round trip %.3f ms, smallest %.3f ms\n", (double)info.rtt_us / 1e3,
            (double)info.rtt_min_us / 1e3);
-    printf("lost %llu of %llu packets that this side sent\n",
-           (unsigned long long)info.packets_lost, (unsigned long long)info.packets_sent);
+    printf("lost %llu of %llu packets that this side sent\n", (unsigned long long)info.packets_lost,
+           (unsigned long long)info.packets_sent);
 }
 
 /* Every range is here, or the run ended early without a failure. */

@@ -18,9 +18,8 @@ bool folder_open(struct folder *folder, const char *path)
 static enum fetch_code code_of(int reason)
 {
     switch (reason) {
-    case ELOOP:   /* a link, refused by O_NOFOLLOW */
-    case ENOTDIR: /* the same in the middle of a name, or a file there */
-        return FETCH_BAD_NAME;
+    case ELOOP: /* a link, refused by O_NOFOLLOW */
+    case ENOTDIR: /* the same in the middle of a name, or a file there */ return FETCH_BAD_NAME;
     case ENOENT:
     case ENAMETOOLONG:
     case EACCES:
@@ -86,8 +85,8 @@ static struct folder_file *place_of(struct folder *folder, const struct stat *no
         struct folder_file *file = &folder->files[i];
         if (file->is_taken && file->error == 0 && is_same(file, now)) return file;
         if (file->users > 0) continue;
-        if (best == NULL || (best->is_taken && (!file->is_taken ||
-                                                file->used_turn < best->used_turn))) {
+        if (best == NULL ||
+            (best->is_taken && (!file->is_taken || file->used_turn < best->used_turn))) {
             best = file;
         }
     }

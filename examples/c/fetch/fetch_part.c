@@ -106,7 +106,8 @@ int part_open(struct part *part, const char *out)
     if (map_end == 0 && end > 0) {
         part_drop(part);
         return fetch_complain("%s is there and has no map, so it is another program's; move it, or "
-                              "name another file with -o", part->path);
+                              "name another file with -o",
+                              part->path);
     }
     read_map(part);
     return 0;
@@ -179,7 +180,8 @@ int part_finish(struct part *part)
     if (memcmp(digest, part->file.digest, sizeof digest) != 0) {
         if (!write_all(part->map_fd, "", 1, 0)) complain_of(part->map_path);
         return fetch_complain("%s does not have the hash that the server said; run this again to "
-                              "begin anew", part->path);
+                              "begin anew",
+                              part->path);
     }
     if (fsync(part->fd) != 0 || rename(part->path, part->out) != 0) return complain_of(part->path);
     if (unlink(part->map_path) != 0) return complain_of(part->map_path);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    REQUESTS_MAX = 4096,            /* of all clients together */
+    REQUESTS_MAX = 4096, /* of all clients together */
     EVENTS = 64,
     PIECE_BYTES = 1 << 16,
     SWEEP_US = 1000 * 1000,
@@ -99,8 +99,8 @@ static void answer(struct server *server, struct request *request, uint64_t room
     if (request->head_len < FETCH_HEADER_BYTES) {
         uint32_t len = FETCH_HEADER_BYTES - request->head_len;
         uint32_t flags = request->position == request->end ? WEIR_FIN : 0;
-        taken = weir_stream_write(node, request->stream, request->head + request->head_len, len,
-                                  flags);
+        taken =
+            weir_stream_write(node, request->stream, request->head + request->head_len, len, flags);
         if (went_away(server, request, taken)) return;
         request->head_len += (uint32_t)taken;
         if (taken < len) return;

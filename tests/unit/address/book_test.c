@@ -165,7 +165,7 @@ static void test_refresh_keeps_the_better_proof_and_the_later_expiry(void **stat
         {ADDRESS_CLAIMED, 5000, ADDRESS_CLAIMED, 5000},
         {ADDRESS_CLAIMED, 4000, ADDRESS_CLAIMED, 5000}, /* equal cannot shorten */
         {ADDRESS_CLAIMED, 6000, ADDRESS_CLAIMED, 6000},
-        {ADDRESS_HEARD, 9000, ADDRESS_CLAIMED, 6000}, /* less proven changes nothing */
+        {ADDRESS_HEARD, 9000, ADDRESS_CLAIMED, 6000},     /* less proven changes nothing */
         {ADDRESS_OBSERVED, 3000, ADDRESS_OBSERVED, 3000}, /* better proven brings its own */
         {ADDRESS_CONFIGURED, BOOK_NEVER, ADDRESS_CONFIGURED, BOOK_NEVER},
         {ADDRESS_CONFIGURED, 9000, ADDRESS_CONFIGURED, BOOK_NEVER},

@@ -33,23 +33,55 @@ static size_t from_hex(uint8_t *out, const char *hex)
 
 static void test_text_and_bytes_say_the_same(void **state)
 {
+    /* long: one table */
     static const struct {
         const char *text, *hex; /* hex NULL: only the round trip */
         enum address_kind kind;
     } cases[] = {
-        {"/ip4/192.0.2.1/udp/7777/weir", "04c0000201" "91021e61" WEIR, ADDRESS_UDP},
-        {"/ip4/127.0.0.1/tcp/4001", "047f000001" "060fa1", ADDRESS_TCP_LIBP2P},
-        {"/ip4/1.2.3.4/udp/4001/quic-v1", "0401020304" "91020fa1" "cd03", ADDRESS_QUIC_V1},
+        {"/ip4/192.0.2.1/udp/7777/weir",
+         "04c0000201"
+         "91021e61" WEIR,
+         ADDRESS_UDP},
+        {"/ip4/127.0.0.1/tcp/4001",
+         "047f000001"
+         "060fa1",
+         ADDRESS_TCP_LIBP2P},
+        {"/ip4/1.2.3.4/udp/4001/quic-v1",
+         "0401020304"
+         "91020fa1"
+         "cd03",
+         ADDRESS_QUIC_V1},
         {"/ip4/1.2.3.4", "0401020304", ADDRESS_OTHER},
-        {"/ip4/1.2.3.4/udp/0", "0401020304" "91020000", ADDRESS_OTHER},
-        {"/ip6/2001:db8::1/udp/1/weir", "2920010db8000000000000000000000001" "91020001" WEIR,
+        {"/ip4/1.2.3.4/udp/0",
+         "0401020304"
+         "91020000",
+         ADDRESS_OTHER},
+        {"/ip6/2001:db8::1/udp/1/weir",
+         "2920010db8000000000000000000000001"
+         "91020001" WEIR,
          ADDRESS_UDP},
         {"/ip6zone/3/ip6/fe80::1/udp/1/weir",
-         "2a0133" "29fe800000000000000000000000000001" "91020001" WEIR, ADDRESS_UDP},
-        {"/dns/example.org/udp/1/weir", "350b6578616d706c652e6f7267" "91020001" WEIR, ADDRESS_UDP},
-        {"/dns4/a/tcp/1", "360161" "060001", ADDRESS_TCP_LIBP2P},
-        {"/dns6/a/udp/1/quic-v1", "370161" "91020001" "cd03", ADDRESS_QUIC_V1},
-        {"/memory/258", "8906" "0000000000000102", ADDRESS_MEMORY},
+         "2a0133"
+         "29fe800000000000000000000000000001"
+         "91020001" WEIR,
+         ADDRESS_UDP},
+        {"/dns/example.org/udp/1/weir",
+         "350b6578616d706c652e6f7267"
+         "91020001" WEIR,
+         ADDRESS_UDP},
+        {"/dns4/a/tcp/1",
+         "360161"
+         "060001",
+         ADDRESS_TCP_LIBP2P},
+        {"/dns6/a/udp/1/quic-v1",
+         "370161"
+         "91020001"
+         "cd03",
+         ADDRESS_QUIC_V1},
+        {"/memory/258",
+         "8906"
+         "0000000000000102",
+         ADDRESS_MEMORY},
         {"/p2p/" ID, NULL, ADDRESS_OTHER},
         {"/memory/7/p2p/" ID, NULL, ADDRESS_MEMORY},
         {"/ip4/1.2.3.4/udp/5/weir/p2p/" ID, NULL, ADDRESS_UDP},
@@ -207,16 +239,27 @@ static void test_refused_bytes(void **state)
         {"", "empty", 0},
         {"04", "cut off", 0},
         {"04010203", "cut off", 0},
-        {"0401020304" "9102", "cut off", 5},
-        {"8400" "01020304", "not minimal", 0},
+        {"0401020304"
+         "9102",
+         "cut off", 5},
+        {"8400"
+         "01020304",
+         "not minimal", 0},
         {"ffffffffffffffffff01", "not minimal", 0},
-        {"0401020304" "bd03", "does not know", 5},
+        {"0401020304"
+         "bd03",
+         "does not know", 5},
         {"35ffffffffffffffff7f", "cut off", 0},
         {"3500", "empty name", 0},
         {"350461006263", "letters", 0},
-        {"3501" "2f" "91020001", "letters", 0},
+        {"3501"
+         "2f"
+         "91020001",
+         "letters", 0},
         {"2a00", "number", 0},
-        {"2a0b" "3030303030303030303033", "number", 0},
+        {"2a0b"
+         "3030303030303030303033",
+         "number", 0},
         {"2a0133", "ip6 must follow", 3},
         {"a50300", "peer id", 0},
         {"a5030101", "peer id", 0},
@@ -307,10 +350,19 @@ static void test_made_from_endpoints(void **state)
 static void test_each_part_tells_addresses_apart(void **state)
 {
     static const char *const texts[] = {
-        "/ip4/1.2.3.4/udp/5/weir", "/ip4/1.2.3.4/udp/6/weir", "/ip4/1.2.3.5/udp/5/weir",
-        "/ip4/1.2.3.4/udp/5", "/ip4/1.2.3.4/tcp/5", "/ip4/1.2.3.4/udp/5/quic-v1", "/ip4/1.2.3.4",
-        "/dns/a/udp/5/weir", "/dns4/a/udp/5/weir", "/dns/b/udp/5/weir", "/dns/aa/udp/5/weir",
-        "/ip4/1.2.3.4/udp/5/weir/p2p/" ID, "/ip4/1.2.3.4/udp/5/weir/p2p/" HASHED,
+        "/ip4/1.2.3.4/udp/5/weir",
+        "/ip4/1.2.3.4/udp/6/weir",
+        "/ip4/1.2.3.5/udp/5/weir",
+        "/ip4/1.2.3.4/udp/5",
+        "/ip4/1.2.3.4/tcp/5",
+        "/ip4/1.2.3.4/udp/5/quic-v1",
+        "/ip4/1.2.3.4",
+        "/dns/a/udp/5/weir",
+        "/dns4/a/udp/5/weir",
+        "/dns/b/udp/5/weir",
+        "/dns/aa/udp/5/weir",
+        "/ip4/1.2.3.4/udp/5/weir/p2p/" ID,
+        "/ip4/1.2.3.4/udp/5/weir/p2p/" HASHED,
     };
     enum { COUNT = sizeof texts / sizeof texts[0] };
     (void)state;

@@ -227,11 +227,17 @@ static void test_some_addresses_are_dialled_for_nobody(void **state)
     static const struct {
         const char *text, *word;
     } cases[] = {
-        {"0.0.0.0", "unspecified"},   {"::", "unspecified"},
-        {"192.0.2.1", "documentation"}, {"2001:db8::1", "documentation"},
-        {"224.0.0.1", "multicast"},   {"ff02::1", "multicast"},
-        {"64:ff9b::224.0.0.1", "multicast"}, {"255.255.255.255", "reserved"},
-        {"240.0.0.1", "reserved"},    {"0.1.2.3", "reserved"}, {"100::1", "reserved"},
+        {"0.0.0.0", "unspecified"},
+        {"::", "unspecified"},
+        {"192.0.2.1", "documentation"},
+        {"2001:db8::1", "documentation"},
+        {"224.0.0.1", "multicast"},
+        {"ff02::1", "multicast"},
+        {"64:ff9b::224.0.0.1", "multicast"},
+        {"255.255.255.255", "reserved"},
+        {"240.0.0.1", "reserved"},
+        {"0.1.2.3", "reserved"},
+        {"100::1", "reserved"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

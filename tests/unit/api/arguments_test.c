@@ -152,8 +152,7 @@ enum { CALLS = sizeof calls / sizeof calls[0] };
 
 static void expect(const char *name, const char *with, int64_t got, int64_t wanted)
 {
-    if (got == wanted)
-        return;
+    if (got == wanted) return;
     fail_msg("%s with %s gave %lld (%s), not %lld (%s)", name, with, (long long)got,
              weir_error_name((int32_t)got), (long long)wanted, weir_error_name((int32_t)wanted));
 }
@@ -231,8 +230,7 @@ static void test_handles_of_another_kind_and_forged_ones_are_told_apart(void **s
 {
     (void)state;
     for (int i = 0; i < CALLS; i++) {
-        if (calls[i].handle == NO_HANDLE)
-            continue;
+        if (calls[i].handle == NO_HANDLE) continue;
         uint64_t right = calls[i].handle == STREAM ? world.stream : world.connection;
         uint64_t other = calls[i].handle == STREAM ? world.connection : world.stream;
         const uint64_t stale[] = {0, right + 1, right ^ UINT64_C(1) << 30, UINT64_MAX,
@@ -261,8 +259,7 @@ static void test_handles_of_what_has_ended_are_stale(void **state)
     assert_int_equal(weir_connection_close(world.a, 0, 0, NULL), WEIR_E_STALE); /* a turn */
     api_world_run(&world, 1000000);
     for (int i = 0; i < CALLS; i++) {
-        if (calls[i].handle == NO_HANDLE)
-            continue;
+        if (calls[i].handle == NO_HANDLE) continue;
         uint64_t handle = calls[i].handle == STREAM ? world.stream : world.connection;
         expect(calls[i].name, "a stale handle", calls[i].run(world.a, handle), WEIR_E_STALE);
     }
@@ -455,19 +452,14 @@ static void test_the_table_has_every_function_of_the_header(void **state)
     header[len] = '\0';
     for (char *at = header; (at = strstr(at, "\nWEIR_API ")) != NULL; at++) {
         char *open = strchr(at, '('), name[64] = "";
-        if (strncmp(open, "(weir_node *node", 16) != 0)
-            continue;
+        if (strncmp(open, "(weir_node *node", 16) != 0) continue;
         char *start = open;
-        while (start[-1] == '_' || (start[-1] >= 'a' && start[-1] <= 'z'))
-            start--;
+        while (start[-1] == '_' || (start[-1] >= 'a' && start[-1] <= 'z')) start--;
         memcpy(name, start, (size_t)(open - start));
-        if (strcmp(name, "weir_node_free") == 0)
-            continue;
+        if (strcmp(name, "weir_node_free") == 0) continue;
         int i = 0;
-        while (i < CALLS && strcmp(calls[i].name, name) != 0)
-            i++;
-        if (i == CALLS)
-            fail_msg("%s is not in the table", name);
+        while (i < CALLS && strcmp(calls[i].name, name) != 0) i++;
+        if (i == CALLS) fail_msg("%s is not in the table", name);
         found++;
     }
     assert_int_equal(found, CALLS);

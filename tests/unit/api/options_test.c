@@ -28,14 +28,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ------------------------------------------------------- structs that go in */
-
 static int64_t in_create(const void *o)
 {
     weir_node *node;
     int32_t result = weir_node_create(o, &node, NULL);
-    if (result == 0)
-        assert_int_equal(weir_node_free(node), 0);
+    if (result == 0) assert_int_equal(weir_node_free(node), 0);
     return result;
 }
 
@@ -43,8 +40,7 @@ static int64_t in_world(const void *o)
 {
     weir_world *made;
     int32_t result = weir_world_create(o, &made, NULL);
-    if (result == 0)
-        assert_int_equal(weir_world_free(made), 0);
+    if (result == 0) assert_int_equal(weir_world_free(made), 0);
     return result;
 }
 
@@ -57,8 +53,7 @@ static int64_t in_add_node(const void *o)
 static int64_t in_serve(const void *o)
 {
     int32_t result = weir_node_serve(world.a, "sized", o);
-    if (result == 0)
-        assert_int_equal(weir_node_unserve(world.a, "sized"), 0);
+    if (result == 0) assert_int_equal(weir_node_unserve(world.a, "sized"), 0);
     return result;
 }
 
@@ -105,8 +100,7 @@ static int64_t try_in(unsigned which, uint32_t size, uint32_t allocated, bool la
 {
     uint8_t *options = calloc(1, allocated);
     memcpy(options, &size, sizeof size);
-    if (last_set)
-        options[allocated - 1] = 1;
+    if (last_set) options[allocated - 1] = 1;
     int64_t result = ins[which].run(options);
     free(options);
     return result;
@@ -143,8 +137,6 @@ static void test_options_of_every_size_are_judged(void **state)
     assert_int_equal(in_create(NULL), 0);
     assert_int_equal(in_open(NULL), 0);
 }
-
-/* ------------------------------------------------------ structs that come out */
 
 static int64_t out_error(void *o)
 {
@@ -200,8 +192,7 @@ static void test_out_structs_are_filled_up_to_their_size(void **state)
             assert_memory_equal(out, &size, sizeof size);
             uint32_t both = size < whole ? size : whole;
             assert_memory_equal(out + 4, reference + 4, both - 4);
-            for (uint32_t j = whole; j < size; j++)
-                assert_int_equal(out[j], 0);
+            for (uint32_t j = whole; j < size; j++) assert_int_equal(out[j], 0);
             free(out);
         }
         free(reference);
@@ -261,8 +252,6 @@ static void test_an_error_struct_of_impossible_size_stops_the_call(void **state)
     assert_int_equal(error.reason, 77);
 }
 
-/* ------------------------------------------------------------ ranges */
-
 #define FIELD(field)                                                                               \
     offsetof(weir_node_options, field), sizeof(((weir_node_options *)0)->field), #field
 static const struct {
@@ -297,8 +286,7 @@ static int64_t try_field(unsigned i, uint64_t number, weir_error *error)
     else
         memcpy((uint8_t *)&options + fields[i].offset, &number, 8);
     int32_t result = weir_node_create(&options, &node, error);
-    if (result == 0)
-        assert_int_equal(weir_node_free(node), 0);
+    if (result == 0) assert_int_equal(weir_node_free(node), 0);
     return result;
 }
 
@@ -325,8 +313,7 @@ static uint64_t limit_of(weir_node *node, const char *wanted)
     const char *name;
     uint64_t value;
     for (uint32_t i = 0; weir_node_limit(node, i, &name, &value) == 0; i++) {
-        if (strcmp(name, wanted) == 0)
-            return value;
+        if (strcmp(name, wanted) == 0) return value;
     }
     fail_msg("there is no limit %s", wanted);
     return 0;

@@ -240,8 +240,7 @@ static void test_a_node_tells_its_last_error_its_totals_and_its_tables(void **st
     for (i = 0; weir_node_metric(node, i, &name, &value) == 0; i++)
         assert_memory_equal(name, "weir_", 5);
     assert_true(i > 40);
-    for (i = 0; weir_node_limit(node, i, &name, &value) == 0; i++)
-        assert_true(name[0] != '\0');
+    for (i = 0; weir_node_limit(node, i, &name, &value) == 0; i++) assert_true(name[0] != '\0');
     assert_true(i > 20);
     assert_int_equal(weir_node_free(node), 0);
 }

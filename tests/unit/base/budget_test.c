@@ -46,8 +46,7 @@ static void chain_end(struct budget chain[SCOPES])
 {
     int i;
 
-    for (i = SCOPES - 1; i >= 0; i--)
-        budget_end(&chain[i]);
+    for (i = SCOPES - 1; i >= 0; i--) budget_end(&chain[i]);
 }
 
 static void test_charge_reaches_every_ancestor_and_refund_undoes_it(void **state)
@@ -59,8 +58,7 @@ static void test_charge_reaches_every_ancestor_and_refund_undoes_it(void **state
     chain_init(chain, 100);
     assert_true(budget_charge(&chain[4], 60, NULL));
     assert_true(budget_charge(&chain[2], 40, NULL));
-    for (i = 0; i < SCOPES; i++)
-        assert_int_equal(chain[i].used, i <= 2 ? 100 : 60);
+    for (i = 0; i < SCOPES; i++) assert_int_equal(chain[i].used, i <= 2 ? 100 : 60);
     budget_refund(&chain[4], 60);
     for (i = 0; i < SCOPES; i++) {
         assert_int_equal(chain[i].used, i <= 2 ? 40 : 0);

@@ -247,8 +247,7 @@ static void test_full_writer_stays_full_and_touches_nothing(void **state)
     writer_zero(&w, 1);
     writer_varint(&w, 1);
     assert_int_equal(writer_len(&w), 2);
-    for (i = 2; i < sizeof out; i++)
-        assert_int_equal(out[i], 0xee);
+    for (i = 2; i < sizeof out; i++) assert_int_equal(out[i], 0xee);
 }
 
 static void test_writer_of_nothing_takes_nothing(void **state)

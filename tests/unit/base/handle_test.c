@@ -144,10 +144,8 @@ static void test_free_slots_are_reused_oldest_first(void **state)
 
     (void)state;
     handle_table_init(&table, mem_system(), 4);
-    for (i = 0; i < 4; i++)
-        handles[i] = handle_add(&table, STREAM, &object);
-    for (i = 0; i < 4; i++)
-        handle_remove(&table, handles[order[i]]);
+    for (i = 0; i < 4; i++) handles[i] = handle_add(&table, STREAM, &object);
+    for (i = 0; i < 4; i++) handle_remove(&table, handles[order[i]]);
     for (i = 0; i < 4; i++) {
         assert_int_equal(handle_add(&table, STREAM, &object) & 0xffffff, order[i]);
     }
@@ -203,8 +201,7 @@ static void test_walk_meets_each_object_of_a_kind_once(void **state)
         handle_remove(&table, handle);
     }
     assert_int_equal(streams, 2);
-    for (cursor = 0; handle_next(&table, 0, &cursor, NULL) != NULL; all++)
-        continue;
+    for (cursor = 0; handle_next(&table, 0, &cursor, NULL) != NULL; all++) continue;
     assert_int_equal(all, 3);
     handle_table_free(&table);
 }
@@ -245,8 +242,7 @@ static void test_failed_growth_gives_no_handle_and_keeps_the_others(void **state
     for (i = 0; i < 15; i++) {
         handle = handle_add(&table, STREAM, &object);
         assert_true(handle != 0);
-        if (i == 0)
-            first = handle;
+        if (i == 0) first = handle;
     }
     assert_int_equal(table.capacity, 15);
     counter.fail_at = 1;

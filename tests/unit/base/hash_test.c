@@ -24,8 +24,7 @@ static uint64_t sip_reference(const uint8_t key[16], const uint8_t *data, size_t
     size_t total = (len / 8 + 1) * 8, i;
     unsigned n;
 
-    for (i = 0; i < 16; i++)
-        k[i / 8] |= (uint64_t)key[i] << (i % 8 * 8);
+    for (i = 0; i < 16; i++) k[i / 8] |= (uint64_t)key[i] << (i % 8 * 8);
     a = k[0] ^ UINT64_C(0x736f6d6570736575);
     b = k[1] ^ UINT64_C(0x646f72616e646f6d);
     e = k[0] ^ UINT64_C(0x6c7967656e657261);
@@ -40,10 +39,8 @@ static uint64_t sip_reference(const uint8_t key[16], const uint8_t *data, size_t
             a ^= word;
             word = 0;
         }
-        if (i < len)
-            word |= (uint64_t)data[i] << (i % 8 * 8);
-        if (i == total - 1)
-            word |= (uint64_t)(len % 256) << 56;
+        if (i < len) word |= (uint64_t)data[i] << (i % 8 * 8);
+        if (i == total - 1) word |= (uint64_t)(len % 256) << 56;
     }
     e ^= 0xff;
     for (n = 0; n < d; n++) {
@@ -57,8 +54,7 @@ static void fill(uint8_t *bytes, size_t len)
 {
     size_t i;
 
-    for (i = 0; i < len; i++)
-        bytes[i] = (uint8_t)(i & 0xff);
+    for (i = 0; i < len; i++) bytes[i] = (uint8_t)(i & 0xff);
 }
 
 static void test_reference_gives_the_vector_of_the_paper(void **state)

@@ -22,8 +22,7 @@ static void check_heap(const struct heap *heap)
 
     for (i = 0; i < heap->count; i++) {
         assert_int_equal(heap->items[i]->index, i + 1);
-        if (i > 0)
-            assert_false(is_before(heap->items[i], heap->items[(i - 1) / 4]));
+        if (i > 0) assert_false(is_before(heap->items[i], heap->items[(i - 1) / 4]));
     }
 }
 
@@ -94,10 +93,8 @@ static struct heap_item *smallest(struct heap_item *items, unsigned count)
     unsigned i;
 
     for (i = 0; i < count; i++) {
-        if (!heap_contains(&items[i]))
-            continue;
-        if (best == NULL || is_before(&items[i], best))
-            best = &items[i];
+        if (!heap_contains(&items[i])) continue;
+        if (best == NULL || is_before(&items[i], best)) best = &items[i];
     }
     return best;
 }
@@ -112,30 +109,22 @@ static void test_random_operations_agree_with_a_search(void **state)
 
     (void)state;
     memset(items, 0, sizeof items);
-    for (i = 0; i < COUNT; i++)
-        items[i].order = i;
+    for (i = 0; i < COUNT; i++) items[i].order = i;
     rng_init(&rng, 2, "heap_test", 0);
     heap_init(&heap, mem_system());
     for (step = 0; step < STEPS; step++) {
         struct heap_item *item = &items[rng_below(&rng, COUNT)];
 
         switch (rng_below(&rng, 3)) {
-        case 0:
-            heap_remove(&heap, item);
-            break;
+        case 0: heap_remove(&heap, item); break;
         case 1:
-            if (heap_first(&heap) != NULL)
-                heap_remove(&heap, heap_first(&heap));
+            if (heap_first(&heap) != NULL) heap_remove(&heap, heap_first(&heap));
             break;
-        default:
-            assert_true(heap_set(&heap, item, rng_below(&rng, 50)));
-            break;
+        default: assert_true(heap_set(&heap, item, rng_below(&rng, 50))); break;
         }
-        if (step % 1000 < 300)
-            assert_true(heap_set(&heap, item, rng_below(&rng, 1000)));
+        if (step % 1000 < 300) assert_true(heap_set(&heap, item, rng_below(&rng, 1000)));
         assert_ptr_equal(heap_first(&heap), smallest(items, COUNT));
-        if (step % 16 == 0)
-            check_heap(&heap);
+        if (step % 16 == 0) check_heap(&heap);
     }
     heap_free(&heap);
 }
@@ -154,8 +143,7 @@ static void test_failed_growth_leaves_the_item_outside(void **state)
     counter.fail_at = 1;
     assert_false(heap_set(&heap, &items[0], 1));
     assert_false(heap_contains(&items[0]));
-    for (i = 0; i < 16; i++)
-        assert_true(heap_set(&heap, &items[i], 100 - i));
+    for (i = 0; i < 16; i++) assert_true(heap_set(&heap, &items[i], 100 - i));
     counter.fail_at = 1;
     assert_false(heap_set(&heap, &items[16], 1));
     assert_false(heap_contains(&items[16]));

@@ -64,8 +64,7 @@ static void test_oldest_lines_are_dropped_and_counted(void **state)
 
     (void)state;
     log_init(&log, mem_system(), 3, LOG_TRACE);
-    for (i = 1; i <= 10; i++)
-        log_write(&log, i, LOG_DEBUG, "line %u", i);
+    for (i = 1; i <= 10; i++) log_write(&log, i, LOG_DEBUG, "line %u", i);
     assert_int_equal(log.dropped, 7);
     assert_int_equal(log.sequence, 10);
     for (i = 8; i <= 10; i++) {
@@ -129,8 +128,7 @@ static void test_text_that_fits_is_kept_and_longer_text_ends_in_an_ellipsis(void
         in[cases[i].len] = '\0';
         memset(expected, 0, sizeof expected);
         memset(expected, 'x', cases[i].kept);
-        if (cases[i].kept < cases[i].len)
-            memcpy(expected + cases[i].kept, "...", 3);
+        if (cases[i].kept < cases[i].len) memcpy(expected + cases[i].kept, "...", 3);
         write_text(in, &line);
         assert_memory_equal(line.text, expected, sizeof expected);
     }
@@ -151,10 +149,8 @@ static void test_cut_never_splits_an_escape(void **state)
         memset(in, 'x', before);
         write_text(in, &line);
         len = strlen(line.text);
-        for (i = 0; i < before && i < LOG_TEXT_MAX - 3; i++)
-            assert_int_equal(line.text[i], 'x');
-        if (before == LOG_TEXT_MAX)
-            continue;
+        for (i = 0; i < before && i < LOG_TEXT_MAX - 3; i++) assert_int_equal(line.text[i], 'x');
+        if (before == LOG_TEXT_MAX) continue;
         assert_string_equal(line.text + len - 3, "...");
         assert_int_equal((len - 3 - i) % 4, 0);
         assert_true(len > LOG_TEXT_MAX - 4);
@@ -171,8 +167,7 @@ static void test_cut_never_splits_a_character(void **state)
     /* The euro sign has three bytes: with each shift the cut meets another one of them. */
     for (shift = 0; shift < 3; shift++) {
         memset(in, 'x', shift);
-        for (i = shift; i + 3 < sizeof in; i += 3)
-            memcpy(in + i, "\xe2\x82\xac", 3);
+        for (i = shift; i + 3 < sizeof in; i += 3) memcpy(in + i, "\xe2\x82\xac", 3);
         in[i] = '\0';
         write_text(in, &line);
         i = strlen(line.text);

@@ -96,8 +96,7 @@ static void test_keys_are_compared_in_full_length(void **state)
 
     (void)state;
     map_init(&map, mem_system(), hash_key, text_of);
-    for (i = 0; i < 6; i++)
-        assert_true(map_add(&map, &texts[i]));
+    for (i = 0; i < 6; i++) assert_true(map_add(&map, &texts[i]));
     for (i = 0; i < 6; i++) {
         assert_ptr_equal(map_get(&map, texts[i].bytes, texts[i].len), &texts[i]);
     }
@@ -124,21 +123,17 @@ static void test_capacity_doubles_at_three_quarters(void **state)
             assert_int_equal(map_bytes(&map), steps[step].capacity * 16);
             step++;
         }
-        if (i == 25)
-            break;
+        if (i == 25) break;
         entries[i].number = i;
         assert_true(map_add(&map, &entries[i]));
     }
     /* 64 slots: 8 values are an eighth and stay, 7 are below. */
-    for (i = 0; i < 17; i++)
-        assert_non_null(take(&map, i));
+    for (i = 0; i < 17; i++) assert_non_null(take(&map, i));
     assert_int_equal(map.capacity, 64);
     assert_non_null(take(&map, 17));
     assert_int_equal(map.capacity, 32);
-    for (i = 18; i < 25; i++)
-        assert_ptr_equal(get(&map, i), &entries[i]);
-    for (i = 18; i < 25; i++)
-        assert_non_null(take(&map, i));
+    for (i = 18; i < 25; i++) assert_ptr_equal(get(&map, i), &entries[i]);
+    for (i = 18; i < 25; i++) assert_non_null(take(&map, i));
     assert_int_equal(map.count, 0);
     assert_int_equal(map.capacity, 8);
     map_free(&map);
@@ -168,8 +163,7 @@ static void test_keys_of_one_home_are_told_apart(void **state)
     (void)state;
     find_hostile(entries, COUNT + 1);
     map_init(&map, mem_system(), hash_key, number_of);
-    for (i = 0; i < COUNT; i++)
-        assert_true(map_add(&map, &entries[i]));
+    for (i = 0; i < COUNT; i++) assert_true(map_add(&map, &entries[i]));
     assert_int_equal(map.capacity, 128);
     assert_null(get(&map, entries[COUNT].number));
     /* Out of the middle, then from the front: each removal closes its gap. */
@@ -260,8 +254,7 @@ static void test_random_changes_agree_with_an_array(void **state)
     rng_init(&rng, 1, "map_test", 0);
     /* Half of the keys are hostile. */
     find_hostile(entries, COUNT / 2);
-    for (i = COUNT / 2; i < COUNT; i++)
-        entries[i] = (struct entry){UINT32_MAX - i, false};
+    for (i = COUNT / 2; i < COUNT; i++) entries[i] = (struct entry){UINT32_MAX - i, false};
     map_init(&map, mem_system(), hash_key, number_of);
     for (i = 0; i < STEPS; i++) {
         /* The population swings between nearly all and nearly none. */
@@ -293,28 +286,24 @@ static void test_failed_growth_changes_nothing(void **state)
     uint32_t i;
 
     (void)state;
-    for (i = 0; i < 8; i++)
-        entries[i] = (struct entry){i, false};
+    for (i = 0; i < 8; i++) entries[i] = (struct entry){i, false};
     mem_counter_init(&counter, mem_system());
     map_init(&map, &counter.mem, hash_key, number_of);
     counter.fail_at = 1;
     assert_false(map_add(&map, &entries[0]));
     assert_int_equal(map.capacity, 0);
     assert_null(get(&map, 0));
-    for (i = 0; i < 6; i++)
-        assert_true(map_add(&map, &entries[i]));
+    for (i = 0; i < 6; i++) assert_true(map_add(&map, &entries[i]));
     counter.fail_at = 1;
     assert_false(map_add(&map, &entries[6]));
     assert_int_equal(map.count, 6);
     assert_int_equal(map.capacity, 8);
     assert_null(get(&map, 6));
-    for (i = 0; i < 6; i++)
-        assert_ptr_equal(get(&map, i), &entries[i]);
+    for (i = 0; i < 6; i++) assert_ptr_equal(get(&map, i), &entries[i]);
     assert_true(map_add(&map, &entries[6]));
     /* Removing to one of 16 asks for a smaller table; without memory the larger one stays and is
      * right. */
-    for (i = 0; i < 5; i++)
-        assert_non_null(take(&map, i));
+    for (i = 0; i < 5; i++) assert_non_null(take(&map, i));
     assert_int_equal(map.capacity, 16);
     counter.fail_at = 1;
     assert_ptr_equal(take(&map, 5), &entries[5]);

@@ -21,8 +21,7 @@ static void test_alloc_gives_zeroed_bytes(void **state)
     mem_free(mem_system(), block, 64);
     block = mem_alloc(mem_system(), 64);
     assert_non_null(block);
-    for (i = 0; i < 64; i++)
-        assert_int_equal(block[i], 0);
+    for (i = 0; i < 64; i++) assert_int_equal(block[i], 0);
     mem_free(mem_system(), block, 64);
 }
 

@@ -16,8 +16,7 @@ static void push_all(struct queue *q, uint32_t from, uint32_t to)
 {
     uint32_t i;
 
-    for (i = from; i < to; i++)
-        assert_int_equal(queue_push(q, &i, NULL), 1);
+    for (i = from; i < to; i++) assert_int_equal(queue_push(q, &i, NULL), 1);
 }
 
 static void pop_all(struct queue *q, uint32_t from, uint32_t to)
@@ -91,8 +90,7 @@ static bool pair_merge(void *queued, const void *item)
     struct pair *into = queued;
     const struct pair *from = item;
 
-    if (into->key != from->key)
-        return false;
+    if (into->key != from->key) return false;
     into->sum += from->sum;
     return true;
 }
@@ -107,8 +105,7 @@ static void test_equal_items_are_merged_and_others_dropped_when_full(void **stat
 
     (void)state;
     queue_init(&q, mem_system(), NULL, sizeof pair, 2, QUEUE_MERGE, pair_merge);
-    for (i = 0; i < 5; i++)
-        assert_int_equal(queue_push(&q, &in[i], NULL), i == 3 ? 0 : 1);
+    for (i = 0; i < 5; i++) assert_int_equal(queue_push(&q, &in[i], NULL), i == 3 ? 0 : 1);
     assert_int_equal(q.merged, 2);
     assert_int_equal(q.accepted, 2);
     assert_int_equal(q.dropped, 1);
@@ -133,8 +130,7 @@ static void test_at_gives_items_by_age(void **state)
     push_all(&q, 0, 8);
     pop_all(&q, 0, 5);
     push_all(&q, 8, 12);
-    for (i = 0; i < 7; i++)
-        assert_int_equal(*(uint32_t *)queue_at(&q, i), 5 + i);
+    for (i = 0; i < 7; i++) assert_int_equal(*(uint32_t *)queue_at(&q, i), 5 + i);
     assert_null(queue_at(&q, 7));
     assert_null(queue_at(&q, UINT32_MAX));
     queue_free(&q);
@@ -275,15 +271,12 @@ static void test_random_pushes_and_pops_keep_the_order(void **state)
             if (rng_below(&rng, 100) < (step / 1000 % 2 == 0 ? 65u : 35u)) {
                 spell(item, in);
                 assert_int_equal(queue_push(&q, item, NULL), in - out < maxima[i] ? 1 : 0);
-                if (in - out < maxima[i])
-                    in++;
+                if (in - out < maxima[i]) in++;
             } else {
                 spell(expected, out);
                 assert_int_equal(queue_pop(&q, item), out < in);
-                if (out < in)
-                    assert_memory_equal(item, expected, 3);
-                if (out < in)
-                    out++;
+                if (out < in) assert_memory_equal(item, expected, 3);
+                if (out < in) out++;
             }
             assert_int_equal(q.count, in - out);
             assert_true(q.capacity <= maxima[i]);

@@ -244,10 +244,8 @@ static uint32_t runs_of(const bool *flags, struct range *runs)
     unsigned i;
 
     for (i = 0; i < NUMBERS; i++) {
-        if (!flags[i])
-            continue;
-        if (i == 0 || !flags[i - 1])
-            runs[count++].start = i;
+        if (!flags[i]) continue;
+        if (i == 0 || !flags[i - 1]) runs[count++].start = i;
         runs[count - 1].end = i + 1;
     }
     return count;
@@ -262,13 +260,11 @@ static void check_model(const struct ranges *set, const bool *flags)
     for (n = NUMBERS; n-- > 0;) {
         const struct range *at = ranges_at_or_above(set, n);
 
-        if (flags[n])
-            next = n;
+        if (flags[n]) next = n;
         total += flags[n] ? 1 : 0;
         assert_int_equal(ranges_contains(set, n), flags[n]);
         assert_int_equal(at == NULL, next == UINT64_MAX);
-        if (at != NULL)
-            assert_int_equal(at->start > n ? at->start : n, next);
+        if (at != NULL) assert_int_equal(at->start > n ? at->start : n, next);
     }
     assert_int_equal(ranges_total(set), total);
 }
@@ -290,8 +286,7 @@ static void test_random_operations_agree_with_flags(void **state)
         uint64_t action = rng_below(&rng, 100), n;
         int status = 0;
 
-        if (end > NUMBERS)
-            end = NUMBERS;
+        if (end > NUMBERS) end = NUMBERS;
         memcpy(after, flags, sizeof flags);
         if (action == 0) {
             start = 0;
@@ -301,8 +296,7 @@ static void test_random_operations_agree_with_flags(void **state)
         } else {
             status = ranges_remove(&set, start, end, MEM);
         }
-        for (n = start; n < end; n++)
-            after[n] = action >= 1 && action < 55;
+        for (n = start; n < end; n++) after[n] = action >= 1 && action < 55;
         if (runs_of(after, runs) > COUNT_MAX) {
             assert_int_equal(status, WEIR_E_LIMIT);
             limits++;
@@ -310,8 +304,7 @@ static void test_random_operations_agree_with_flags(void **state)
             assert_int_equal(status, 0);
             memcpy(flags, after, sizeof flags);
         }
-        if (step % 4 == 0)
-            check_model(&set, flags);
+        if (step % 4 == 0) check_model(&set, flags);
     }
     assert_true(limits > 100);
     ranges_free(&set, MEM);

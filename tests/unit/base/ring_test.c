@@ -189,11 +189,9 @@ static void model_write(struct model *m, struct rng *rng)
     uint8_t bytes[3000];
     size_t len = (size_t)rng_below(rng, sizeof bytes), i;
 
-    if (m->written + len > m->ring.base + 20000)
-        return;
+    if (m->written + len > m->ring.base + 20000) return;
     assert_int_equal(ring_reserve(&m->ring, m->written + len, mem_system(), &m->budget, NULL), 0);
-    for (i = 0; i < len; i++)
-        bytes[i] = byte_at(m->written + i);
+    for (i = 0; i < len; i++) bytes[i] = byte_at(m->written + i);
     ring_write(&m->ring, m->written, bytes, len);
     m->written += len;
 }
@@ -206,12 +204,10 @@ static void model_check(struct model *m, struct rng *rng)
     const uint8_t *view;
 
     ring_read(&m->ring, offset, bytes, len);
-    for (i = 0; i < len; i++)
-        assert_int_equal(bytes[i], byte_at(offset + i));
+    for (i = 0; i < len; i++) assert_int_equal(bytes[i], byte_at(offset + i));
     got = ring_view(&m->ring, offset, len, &view);
     assert_int_equal(got == 0, len == 0);
-    if (got > 0)
-        assert_memory_equal(view, bytes, got);
+    if (got > 0) assert_memory_equal(view, bytes, got);
     if (got < len) {
         size_t rest = ring_view(&m->ring, offset + got, len - got, &view);
 
@@ -238,15 +234,9 @@ static void test_random_operations_agree_with_a_flat_stream(void **state)
             uint64_t held = m.written - m.ring.base;
 
             switch (rng_below(&rng, 4)) {
-            case 0:
-                ring_drop(&m.ring, m.ring.base + rng_below(&rng, held + 1));
-                break;
-            case 1:
-                model_check(&m, &rng);
-                break;
-            default:
-                model_write(&m, &rng);
-                break;
+            case 0: ring_drop(&m.ring, m.ring.base + rng_below(&rng, held + 1)); break;
+            case 1: model_check(&m, &rng); break;
+            default: model_write(&m, &rng); break;
             }
             if (rng_below(&rng, 60) == 0) {
                 ring_drop(&m.ring, m.written);
@@ -267,8 +257,7 @@ static void test_growth_keeps_bytes_that_were_written_out_of_order(void **state)
     unsigned i;
 
     (void)state;
-    for (i = 0; i < sizeof bytes; i++)
-        bytes[i] = byte_at(i);
+    for (i = 0; i < sizeof bytes; i++) bytes[i] = byte_at(i);
     ring_init(&ring, 1000);
     assert_int_equal(ring_reserve(&ring, 1500, mem_system(), NULL, NULL), 0);
     /* The last bytes of the window first; the hole in front is filled after growing twice. */

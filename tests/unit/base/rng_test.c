@@ -31,8 +31,7 @@ static void test_blocks_are_the_known_answers_of_random123(void **state)
 
         memcpy(rng.counter, answers[i].counter, sizeof rng.counter);
         memcpy(rng.key, answers[i].key, sizeof rng.key);
-        for (word = 0; word < 4; word++)
-            assert_int_equal(rng_u32(&rng), answers[i].block[word]);
+        for (word = 0; word < 4; word++) assert_int_equal(rng_u32(&rng), answers[i].block[word]);
     }
 }
 
@@ -71,13 +70,11 @@ static void test_equal_keys_give_equal_streams_and_others_do_not(void **state)
     (void)state;
     rng_init(&a, 1, "loss", 3);
     rng_init(&b, 1, "loss", 3);
-    for (i = 0; i < 1000; i++)
-        assert_true(rng_u64(&a) == rng_u64(&b));
+    for (i = 0; i < 1000; i++) assert_true(rng_u64(&a) == rng_u64(&b));
     for (other = 0; other < sizeof others / sizeof others[0]; other++) {
         rng_init(&a, 1, "loss", 3);
         rng_init(&c, others[other].seed, others[other].purpose, others[other].index);
-        for (i = 0, equal = 0; i < 1000; i++)
-            equal += rng_u32(&a) == rng_u32(&c) ? 1 : 0;
+        for (i = 0, equal = 0; i < 1000; i++) equal += rng_u32(&a) == rng_u32(&c) ? 1 : 0;
         assert_true(equal <= 1);
     }
 }
@@ -118,10 +115,8 @@ static void test_below_stays_below_and_is_uniform(void **state)
         counts[n]++;
     }
     /* 10000 each, with a standard deviation of 95. */
-    for (i = 0; i < BOUND; i++)
-        assert_in_range(counts[i], 9500, 10500);
-    for (i = 0; i < 100; i++)
-        assert_true(rng_below(&rng, 1) == 0);
+    for (i = 0; i < BOUND; i++) assert_in_range(counts[i], 9500, 10500);
+    for (i = 0; i < 100; i++) assert_true(rng_below(&rng, 1) == 0);
 }
 
 static void test_below_is_fair_for_bounds_that_do_not_divide(void **state)
@@ -141,12 +136,10 @@ static void test_below_is_fair_for_bounds_that_do_not_divide(void **state)
         counts[n / third]++;
         seldom += n % 3 == 2 ? 1 : 0;
     }
-    for (i = 0; i < 3; i++)
-        assert_in_range(counts[i], 9500, 10500);
+    for (i = 0; i < 3; i++) assert_in_range(counts[i], 9500, 10500);
     /* Where multiplication alone is unfair: every third number comes half as often as another. */
     assert_in_range(seldom, 9500, 10500);
-    for (i = 0; i < 100; i++)
-        assert_true(rng_below(&rng, UINT64_MAX) < UINT64_MAX);
+    for (i = 0; i < 100; i++) assert_true(rng_below(&rng, UINT64_MAX) < UINT64_MAX);
 }
 
 static void test_chance_is_parts_of_a_million(void **state)
@@ -177,10 +170,8 @@ static void test_fill_writes_exactly_its_length(void **state)
         memset(bytes, 0xee, sizeof bytes);
         rng_fill(&rng, bytes + 1, len);
         assert_int_equal(bytes[0], 0xee);
-        for (i = len + 1; i < sizeof bytes; i++)
-            assert_int_equal(bytes[i], 0xee);
-        if (len == 12)
-            memcpy(whole, bytes + 1, 12);
+        for (i = len + 1; i < sizeof bytes; i++) assert_int_equal(bytes[i], 0xee);
+        if (len == 12) memcpy(whole, bytes + 1, 12);
     }
     assert_memory_equal(whole, "\xd5\xe8\x27\x66\x8d\xc5\x69\xe1\x4c\xac\x57\xbc", 12);
 }

@@ -57,12 +57,14 @@ static void test_hkdf_has_the_samples_of_rfc_5869(void **state)
     hkdf_extract(salt, sizeof salt, input, sizeof input, prk);
     assert_hex(prk, 32, "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5");
     assert_int_equal(hkdf_expand(prk, info, sizeof info, out, sizeof out), 0);
-    assert_hex(out, 42, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
-                        "34007208d5b887185865");
+    assert_hex(out, 42,
+               "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf"
+               "34007208d5b887185865");
     hkdf_extract(NULL, 0, input, sizeof input, prk);
     assert_int_equal(hkdf_expand(prk, NULL, 0, out, sizeof out), 0);
-    assert_hex(out, 42, "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
-                        "9d201395faa4b61a96c8");
+    assert_hex(out, 42,
+               "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d"
+               "9d201395faa4b61a96c8");
 }
 
 static void test_expand_gives_at_most_255_blocks(void **state)

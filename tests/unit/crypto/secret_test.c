@@ -71,7 +71,7 @@ static void test_the_system_does_not_repeat_itself(void **state)
 static void test_base64_has_the_samples_of_rfc_4648(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"",     "Zg==",     "Zm8=",    "Zm9v",
+    static const char *const texts[] = {"",         "Zg==",     "Zm8=",    "Zm9v",
                                         "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"};
     for (size_t n = 0; n <= 6; n++) {
         char text[16];
@@ -89,8 +89,8 @@ static void test_base64_has_the_samples_of_rfc_4648(void **state)
 static void test_base64_refuses_every_second_spelling(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"Zg", "Zg=", "Zh==", "Zg== ", " Zg==", "Z", "Zm9v=", "Zm-_",
-                                      "Zm9vYmFyYg=="};
+    static const char *const bad[] = {
+        "Zg", "Zg=", "Zh==", "Zg== ", " Zg==", "Z", "Zm9v=", "Zm-_", "Zm9vYmFyYg=="};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         uint8_t out[6];
         size_t len = 99;

@@ -11,7 +11,7 @@ struct fake_input {
     uint64_t now_us;
     struct endpoint local, remote;
     size_t len, segment;
-    uint8_t first;             /* the datagram's first byte */
+    uint8_t first; /* the datagram's first byte */
     uint64_t token;
     int error;
     uint32_t count;
@@ -20,16 +20,16 @@ struct fake_input {
 };
 struct node {
     struct fake_input inputs[FAKE_INPUTS];
-    uint32_t input_count;      /* kept; further ones are only counted in kinds */
-    uint32_t kinds[8];         /* inputs by kind */
+    uint32_t input_count;                    /* kept; further ones are only counted in kinds */
+    uint32_t kinds[8];                       /* inputs by kind */
     struct datagram_out out[FAKE_DATAGRAMS]; /* to give, data filled with first */
     uint8_t out_first[FAKE_DATAGRAMS];
     uint32_t out_next, out_count, asked;
     uint64_t deadline_us;
-    uint32_t events;           /* that wait */
+    uint32_t events; /* that wait */
     bool has_endless_events;
-    bool is_silent;            /* datagrams and answers make no event */
-    bool closes_socket;        /* at the first datagram */
+    bool is_silent;     /* datagrams and answers make no event */
+    bool closes_socket; /* at the first datagram */
     bool is_closed;
     void *driver_context;
     const struct node_driver *driver;

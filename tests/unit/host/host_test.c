@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: a host drives its node over its sockets: datagrams go in and out, nothing starves, listening
- * and dialling answer in sentences. Method: real loopback sockets, a fake node that keeps what it is
- * given, and a few system calls that refuse when told to. */
+/* Goal: a host drives its node over its sockets: datagrams go in and out, nothing starves,
+ * listening and dialling answer in sentences. Method: real loopback sockets, a fake node that keeps
+ * what it is given, and a few system calls that refuse when told to. */
 #include "side.h"
 
 static bool has_ip6(void)
@@ -175,8 +175,6 @@ static void test_a_node_may_close_a_socket_while_it_looks_at_a_datagram(void **s
     (void)close(fd);
 }
 
-/* --------------------------------------------------------------------- sockets */
-
 static void test_listening_everywhere_takes_both_families_on_one_port(void **state)
 {
     const struct endpoint any = {.family = ENDPOINT_IP6};
@@ -279,8 +277,6 @@ static void test_ports_are_limited(void **state)
     host_driver.unlisten(here.host, 0);
     host_driver.unlisten(here.host, PORTS_MAX + 1);
 }
-
-/* ---------------------------------------------------------------------- waiting */
 
 int main(void)
 {

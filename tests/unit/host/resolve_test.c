@@ -22,7 +22,7 @@ static struct {
     int family;
 } lookups[LOOKUPS];
 static int lookup_count;
-static int refused;            /* uv's error of every start; 0: it starts */
+static int refused; /* uv's error of every start; 0: it starts */
 
 static int fake_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done,
                             const char *name, const char *service, const struct addrinfo *hints)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_UNIT_HOST_SIDE_H
 #define WEIR_TESTS_UNIT_HOST_SIDE_H
-/* What the tests of a whole host share: two hosts with fake nodes, and a few system calls that refuse
- * when told to. */
+/* What the tests of a whole host share: two hosts with fake nodes, and a few system calls that
+ * refuse when told to. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -114,8 +114,6 @@ static void test_wake_from_another_thread_ends_a_poll(void **state)
     assert_int_equal(poll(&now, 1, 0), 0);
 }
 
-/* ------------------------------------------------------------------------ names */
-
 static void test_a_name_is_answered_by_an_input(void **state)
 {
     const struct fake_input *in;
@@ -208,8 +206,6 @@ static void test_a_lookup_that_hangs_blocks_neither_poll_nor_close(void **state)
     while (descriptors_open() > before) (void)sched_yield();
     uv_sem_destroy(&hanging);
 }
-
-/* --------------------------------------------------------------- opening, closing */
 
 static void test_close_sends_what_the_node_has_left(void **state)
 {

@@ -19,14 +19,12 @@
 #define UDP_SEGMENT 103
 #endif
 
-/* ------------------------------------------------------------ refused calls */
-
 static struct {
-    int segmented_errno;       /* of sends with UDP_SEGMENT; 0: passed on */
-    int every_errno;           /* of all sends */
-    int after;                 /* sends that pass before every_errno holds */
-    int times;                 /* how often it holds; 0: always */
-    int option, option_errno;  /* setsockopt of this name fails */
+    int segmented_errno;      /* of sends with UDP_SEGMENT; 0: passed on */
+    int every_errno;          /* of all sends */
+    int after;                /* sends that pass before every_errno holds */
+    int times;                /* how often it holds; 0: always */
+    int option, option_errno; /* setsockopt of this name fails */
     int socket_errno, bind_errno, connect_errno;
 } refuse;
 
@@ -82,8 +80,6 @@ static int fake_connect(int fd, const struct sockaddr *address, socklen_t len)
     return refuse.connect_errno != 0 ? -1 : connect(fd, address, len);
 }
 
-/* ----------------------------------------------------------- two ends and a batch */
-
 static struct host_calls calls;
 static struct metrics metrics;
 static struct udp_batch batch;
@@ -95,8 +91,8 @@ static const struct endpoint loopback6 = {.family = ENDPOINT_IP6, .bytes = {[15]
 
 static struct udp_socket_options options_of(uint32_t buffer_bytes)
 {
-    struct udp_socket_options options = {.calls = &calls, .metrics = &metrics,
-                                         .buffer_bytes = buffer_bytes};
+    struct udp_socket_options options = {
+        .calls = &calls, .metrics = &metrics, .buffer_bytes = buffer_bytes};
 
     return options;
 }
@@ -146,8 +142,11 @@ static void open_ip4(void)
 
 static struct udp_run run_of(size_t len, size_t segment)
 {
-    struct udp_run run = {.out = {.remote = to.bound, .data = sending, .len = len,
-                                  .segment = segment, .cap = sizeof sending}};
+    struct udp_run run = {.out = {.remote = to.bound,
+                                  .data = sending,
+                                  .len = len,
+                                  .segment = segment,
+                                  .cap = sizeof sending}};
 
     return run;
 }
@@ -176,8 +175,6 @@ static size_t receive_bytes(size_t len, size_t segment)
     assert_int_equal(got, len);
     return datagrams;
 }
-
-/* ------------------------------------------------------------------- sending */
 
 static void test_a_run_leaves_in_one_call_and_arrives_whole(void **state)
 {
@@ -330,8 +327,6 @@ static void test_a_source_that_is_not_ours_is_refused_by_the_real_kernel(void **
     assert_int_equal(metrics.value[METRIC_SEGMENTATION_DISABLED], 0);
 }
 
-/* ------------------------------------------------------------ control messages */
-
 static void check_ecn(const struct endpoint *at)
 {
     uint8_t ecn;
@@ -432,8 +427,6 @@ static void test_what_the_kernel_drops_is_counted(void **state)
     assert_int_equal(metrics.value[METRIC_KERNEL_DROPS], 100 - arrived);
 }
 
-/* -------------------------------------------------------------------- opening */
-
 static int option_of(int fd, int level, int name)
 {
     int value = -1;
@@ -516,8 +509,8 @@ static void test_each_refusal_to_open_has_its_error(void **state)
 
 static void test_every_optional_setting_may_be_refused(void **state)
 {
-    static const int names[] = {SO_RCVBUF, SO_SNDBUF, SO_RXQ_OVFL, IP_PKTINFO, IP_RECVTOS,
-                                IP_MTU_DISCOVER, 104 /* UDP_GRO */, UDP_SEGMENT};
+    static const int names[] = {SO_RCVBUF,  SO_SNDBUF,       SO_RXQ_OVFL,       IP_PKTINFO,
+                                IP_RECVTOS, IP_MTU_DISCOVER, 104 /* UDP_GRO */, UDP_SEGMENT};
     size_t i;
 
     (void)state;

@@ -120,7 +120,9 @@ static void test_broken_files_are_refused_with_their_reason(void **state)
         const char *text, *word;
     } rows[] = {
         {"", "first line"},
-        {"\n" "weir key 1\nkey " KEY "\ncheck " CHECK, "first line"},
+        {"\n"
+         "weir key 1\nkey " KEY "\ncheck " CHECK,
+         "first line"},
         {"-----BEGIN PRIVATE KEY-----\n", "first line"},
         {"weir key", "first line"},
         {"weir key 2\nkey " KEY "\ncheck " CHECK, "version"},
@@ -232,8 +234,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_specifications_key_gives_the_golden_file),
         cmocka_unit_test(test_a_pair_signs_and_carries_its_id),
-        cmocka_unit_test(
-            test_the_secret_form_comes_back_only_if_its_halves_belong_together),
+        cmocka_unit_test(test_the_secret_form_comes_back_only_if_its_halves_belong_together),
         cmocka_unit_test(test_generate_takes_its_seed_from_the_entropy),
         cmocka_unit_test(test_files_that_people_touched_are_read),
         cmocka_unit_test(test_broken_files_are_refused_with_their_reason),

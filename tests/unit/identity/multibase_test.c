@@ -28,8 +28,7 @@ static const struct sample samples[] = {
     {MULTIBASE_BASE58, "00000061", "1112g"},
     {MULTIBASE_BASE58, "572e4794", "3EFU7m"},
     {MULTIBASE_BASE58, "516b6fcd0f", "ABnLTmg"},
-    {MULTIBASE_BASE58, "73696d706c792061206c6f6e6720737472696e67",
-     "2cFupjhnEsSn59qHXstmK2ffpLv2"},
+    {MULTIBASE_BASE58, "73696d706c792061206c6f6e6720737472696e67", "2cFupjhnEsSn59qHXstmK2ffpLv2"},
     {MULTIBASE_BASE36, "0000", "00"},
     {MULTIBASE_BASE36, "23", "z"},
     {MULTIBASE_BASE36, "24", "10"},
@@ -67,13 +66,25 @@ static void test_text_outside_the_base_is_refused(void **state)
         enum multibase base;
         const char *text;
     } rows[] = {
-        {MULTIBASE_BASE58, "0"}, {MULTIBASE_BASE58, "O"}, {MULTIBASE_BASE58, "I"},
-        {MULTIBASE_BASE58, "l"}, {MULTIBASE_BASE58, "2 g"}, {MULTIBASE_BASE58, "2g\n"},
-        {MULTIBASE_BASE58, "\xc3\xa9"}, {MULTIBASE_BASE36, "A"}, {MULTIBASE_BASE36, "-1"},
-        {MULTIBASE_BASE32, "MY"}, {MULTIBASE_BASE32, "my======"}, {MULTIBASE_BASE32, "m1"},
+        {MULTIBASE_BASE58, "0"},
+        {MULTIBASE_BASE58, "O"},
+        {MULTIBASE_BASE58, "I"},
+        {MULTIBASE_BASE58, "l"},
+        {MULTIBASE_BASE58, "2 g"},
+        {MULTIBASE_BASE58, "2g\n"},
+        {MULTIBASE_BASE58, "\xc3\xa9"},
+        {MULTIBASE_BASE36, "A"},
+        {MULTIBASE_BASE36, "-1"},
+        {MULTIBASE_BASE32, "MY"},
+        {MULTIBASE_BASE32, "my======"},
+        {MULTIBASE_BASE32, "m1"},
         /* Unused bits that are set, and a digit too many. */
-        {MULTIBASE_BASE32, "mz"}, {MULTIBASE_BASE32, "mzxr"}, {MULTIBASE_BASE32, "m"},
-        {MULTIBASE_BASE32, "mzx"}, {MULTIBASE_BASE32, "mzxw6y"}, {MULTIBASE_BASE32, "aaa"},
+        {MULTIBASE_BASE32, "mz"},
+        {MULTIBASE_BASE32, "mzxr"},
+        {MULTIBASE_BASE32, "m"},
+        {MULTIBASE_BASE32, "mzx"},
+        {MULTIBASE_BASE32, "mzxw6y"},
+        {MULTIBASE_BASE32, "aaa"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint8_t out[64];

@@ -86,15 +86,17 @@ static void test_malformed_bytes_are_refused(void **state)
     static const char *const bad[] = {
         "",
         "00",
-        "0000",                                      /* identity of nothing */
-        "0024",                                      /* cut */
+        "0000", /* identity of nothing */
+        "0024", /* cut */
         "0023080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
         "0024080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce2",
-        SPEC_ID "00",                                /* a byte too many */
+        SPEC_ID "00", /* a byte too many */
         "0025080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e00",
-        "8000" "24080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
+        "8000"
+        "24080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
         "00a400080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
-        "00251001" "12201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
+        "00251001"
+        "12201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
         "0024080412201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
         "00240801121f1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e",
         "00230801121f1ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce2",
@@ -153,7 +155,7 @@ static void test_malformed_text_is_refused(void **state)
         "z",
         "BAFZAAJAIAEJCAHWR5D5OFRFBIS4L5D6UWR57HU5TJODRYPFM6YAQ6DSC2R2PZYT6",
         "bafzaajaiaejcahwr5d5ofrfbis4l5d6uwr57hu5tjodrypfm6yaq6dsc2r2pzyt6a",
-        "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxf", /* unused bits set */
+        "bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxf",       /* unused bits set */
         "bafyaajaiaejcahwr5d5ofrfbis4l5d6uwr57hu5tjodrypfm6yaq6dsc2r2pzyt6", /* dag-pb */
         "z59H3VeZaUCeCcjYN7meBYp27c1BVJdhzLxGf7NQvCDaFXVZ7WsqW1j",           /* dag-pb */
         "bafza",
@@ -196,8 +198,8 @@ static void test_compare_orders_by_bytes_then_length(void **state)
 {
     (void)state;
     static const struct peer_id rows[] = {
-        {0, {0}}, {1, {0}}, {2, {0, 0}}, {2, {0, 1}}, {1, {1}}, {1, {0x7f}}, {1, {0x80}},
-        {2, {0xff, 0}},
+        {0, {0}}, {1, {0}},    {2, {0, 0}}, {2, {0, 1}},
+        {1, {1}}, {1, {0x7f}}, {1, {0x80}}, {2, {0xff, 0}},
     };
     int count = sizeof rows / sizeof rows[0];
     for (int i = 0; i < count; i++) {

@@ -182,25 +182,25 @@ static const struct row rows[] = {
     {"KKS", WEIR_E_HANDSHAKE, 0},
     {"KSS", WEIR_E_HANDSHAKE, 0},
     {"KS 2200 2200", WEIR_E_HANDSHAKE, 0},
-    {"KS 220a 8a40020102 8a40020102", WEIR_E_HANDSHAKE, 0},  /* parameters twice */
-    {"KS 2203 884001", WEIR_E_HANDSHAKE, 0},                 /* parameters as a number */
-    {"KS 2001", WEIR_E_HANDSHAKE, 0},                        /* extensions as a number */
-    {"KS 0801", WEIR_E_HANDSHAKE, 0},                        /* key as a number */
+    {"KS 220a 8a40020102 8a40020102", WEIR_E_HANDSHAKE, 0}, /* parameters twice */
+    {"KS 2203 884001", WEIR_E_HANDSHAKE, 0},                /* parameters as a number */
+    {"KS 2001", WEIR_E_HANDSHAKE, 0},                       /* extensions as a number */
+    {"KS 0801", WEIR_E_HANDSHAKE, 0},                       /* key as a number */
     {"0801 KS", WEIR_E_HANDSHAKE, 0},
     {"2001 KS", WEIR_E_HANDSHAKE, 0},
-    {"KS 1d00000000", 0, 0},                                 /* field 3 in any wire type */
-    {"KS 1a03aabbcc", 0, 0},                                 /* early data, ignored */
+    {"KS 1d00000000", 0, 0},                                   /* field 3 in any wire type */
+    {"KS 1a03aabbcc", 0, 0},                                   /* early data, ignored */
     {"KS 2801 31 0102030405060708 3d01020304 42021122", 0, 0}, /* unknown, all four types */
-    {"KS 2b2c", WEIR_E_HANDSHAKE, 0},                        /* a group */
-    {"KS 2e", WEIR_E_HANDSHAKE, 0},                          /* wire type 6 */
-    {"KS 0200", WEIR_E_HANDSHAKE, 0},                        /* field 0 */
-    {"KS 8280808010 00", WEIR_E_HANDSHAKE, 0},               /* a field number above 2^29-1 */
-    {"KS 2880", WEIR_E_HANDSHAKE, 0},                        /* a number that is cut */
-    {"KS 4205 11", WEIR_E_HANDSHAKE, 0},                     /* a length beyond the end */
-    {"KS 42ffffffffffffffff7f 11", WEIR_E_HANDSHAKE, 0},     /* a length of 2^63-1 */
-    {"KS 22041202aabb", 0, 0},                               /* stream_muxers, skipped */
-    {"KS 220f0a02aabb 0a02aabb 8a40020102 1200", 0, 2},      /* between other extensions */
-    {"KS 2204 8a400301", WEIR_E_HANDSHAKE, 0},               /* parameters beyond the end */
+    {"KS 2b2c", WEIR_E_HANDSHAKE, 0},                          /* a group */
+    {"KS 2e", WEIR_E_HANDSHAKE, 0},                            /* wire type 6 */
+    {"KS 0200", WEIR_E_HANDSHAKE, 0},                          /* field 0 */
+    {"KS 8280808010 00", WEIR_E_HANDSHAKE, 0},                 /* a field number above 2^29-1 */
+    {"KS 2880", WEIR_E_HANDSHAKE, 0},                          /* a number that is cut */
+    {"KS 4205 11", WEIR_E_HANDSHAKE, 0},                       /* a length beyond the end */
+    {"KS 42ffffffffffffffff7f 11", WEIR_E_HANDSHAKE, 0},       /* a length of 2^63-1 */
+    {"KS 22041202aabb", 0, 0},                                 /* stream_muxers, skipped */
+    {"KS 220f0a02aabb 0a02aabb 8a40020102 1200", 0, 2},        /* between other extensions */
+    {"KS 2204 8a400301", WEIR_E_HANDSHAKE, 0},                 /* parameters beyond the end */
 };
 
 static void test_payloads_put_together_by_hand(void **state)

@@ -20,10 +20,8 @@ static void check_fit(uint64_t memory_bytes, uint64_t peers_max)
     const uint64_t *v = limits.value;
 
     limits_derive(&limits, memory_bytes, peers_max);
-    if (memory_bytes != 0)
-        assert_int_equal(v[LIMIT_NODE_MEMORY], memory_bytes);
-    if (peers_max != 0)
-        assert_int_equal(v[LIMIT_PEERS], peers_max);
+    if (memory_bytes != 0) assert_int_equal(v[LIMIT_NODE_MEMORY], memory_bytes);
+    if (peers_max != 0) assert_int_equal(v[LIMIT_PEERS], peers_max);
     assert_true(v[LIMIT_PEERS] >= 1);
     assert_true(v[LIMIT_PEER_MEMORY] <= v[LIMIT_NODE_MEMORY]);
     /* What a peer may be granted is a part of what it may hold. */
@@ -34,8 +32,7 @@ static void check_fit(uint64_t memory_bytes, uint64_t peers_max)
     assert_true(v[LIMIT_STREAM_WINDOW_FIRST] <= v[LIMIT_STREAM_WINDOW]);
     assert_true(v[LIMIT_STREAM_WINDOW_FIRST] <= v[LIMIT_CONNECTION_WINDOW_FIRST]);
     for (unsigned i = 1; i < LIMIT_COUNT; i++) {
-        if (memory_bytes >= 4)
-            assert_true(v[i] > 0);
+        if (memory_bytes >= 4) assert_true(v[i] > 0);
         if (limit_info(i)->value != 0 && i != LIMIT_CONNECTION_WINDOW_FIRST &&
             i != LIMIT_STREAM_WINDOW_FIRST)
             assert_int_equal(v[i], limit_info(i)->value);

@@ -27,27 +27,17 @@ static size_t write_one(uint8_t *bytes, size_t cap, uint8_t type)
     struct message_hello hello = some_hello();
     switch (type) {
     case MESSAGE_OPEN:
-    case MESSAGE_ACCEPT:
-        loop_message_write_hello(&w, type, &hello);
-        break;
+    case MESSAGE_ACCEPT: loop_message_write_hello(&w, type, &hello); break;
     case MESSAGE_REFUSE:
-    case MESSAGE_CLOSE:
-        loop_message_write_end(&w, type, 0x10000004u, "why", 3);
-        break;
+    case MESSAGE_CLOSE: loop_message_write_end(&w, type, 0x10000004u, "why", 3); break;
     case MESSAGE_DATA:
     case MESSAGE_DATA_END:
         loop_message_write_data(&w, 8, 70000, 5, type == MESSAGE_DATA_END);
         writer_bytes(&w, "bytes", 5);
         break;
-    case MESSAGE_RESET:
-        loop_message_write_reset(&w, 8, 33, 70005);
-        break;
-    case MESSAGE_STOP:
-        loop_message_write_stop(&w, 8, 33);
-        break;
-    default:
-        loop_message_write_limit(&w, type, 8, 70005);
-        break;
+    case MESSAGE_RESET: loop_message_write_reset(&w, 8, 33, 70005); break;
+    case MESSAGE_STOP: loop_message_write_stop(&w, 8, 33); break;
+    default: loop_message_write_limit(&w, type, 8, 70005); break;
     }
     assert_false(w.full);
     return writer_len(&w);
@@ -151,24 +141,19 @@ static void test_the_longest_hello_fits_its_bound(void **state)
     assert_true(writer_len(&w) <= MESSAGE_HELLO_BYTES);
 }
 
-/* ---------------------------------------------------------- a conversation */
-
 /* Whatever was damaged or refused, both applications go on as they can. */
 static void use_stream(struct side *s, struct stream *stream, struct pair *p)
 {
     uint8_t bytes[300];
-    while (stream_read(stream, bytes, sizeof bytes, p->now_us) > 0)
-        continue;
-    if (stream->has_out)
-        (void)stream_write(stream, "answer", 6, false, true, p->now_us);
+    while (stream_read(stream, bytes, sizeof bytes, p->now_us) > 0) continue;
+    if (stream->has_out) (void)stream_write(stream, "answer", 6, false, true, p->now_us);
     side_look(s);
 }
 
 static void damage(uint8_t *bytes, size_t len, struct rng *rng)
 {
     uint64_t count = rng == NULL ? 0 : rng_below(rng, 4);
-    for (; count > 0; count--)
-        bytes[rng_below(rng, len)] = (uint8_t)rng_u32(rng);
+    for (; count > 0; count--) bytes[rng_below(rng, len)] = (uint8_t)rng_u32(rng);
 }
 
 static void carry(struct pair *p, struct side *from, struct rng *rng)
@@ -180,8 +165,7 @@ static void carry(struct pair *p, struct side *from, struct rng *rng)
         uint8_t *copy = malloc(len);
         memcpy(copy, p->bytes, len);
         damage(copy, len, rng);
-        if (rng != NULL && rng_below(rng, 16) == 0)
-            len = rng_below(rng, len);
+        if (rng != NULL && rng_below(rng, 16) == 0) len = rng_below(rng, len);
         pair_give(p, from, to, copy, len);
         free(copy);
     }
@@ -194,18 +178,15 @@ static void converse(struct pair *p, struct rng *rng)
     struct transport_dial dial = {.remote = p->b.at};
     struct transport_conn *c;
     int error;
-    if (loop_transport.dial(p->a.t, &dial, p->now_us, &c) != 0)
-        return;
+    if (loop_transport.dial(p->a.t, &dial, p->now_us, &c) != 0) return;
     for (int round = 0; round < 12; round++) {
         carry(p, &p->a, rng);
         carry(p, &p->b, rng);
         for (int i = 0; p->a.conn != NULL && p->a.conn->state == CONN_UP && i < 2; i++) {
             struct stream *s = streams_open_local(p->a.conn, i == 1, 3, &error);
-            if (s == NULL)
-                continue;
+            if (s == NULL) continue;
             (void)stream_write(s, "question and more", 17, false, round % 2 == 0, p->now_us);
-            if (round % 5 == 4)
-                (void)stream_reset(s, 4, p->now_us);
+            if (round % 5 == 4) (void)stream_reset(s, 4, p->now_us);
         }
         if (p->b.conn != NULL && p->b.conn->state == CONN_UP && p->b.conn->streams != NULL) {
             struct stream *list[64], *s;
@@ -218,8 +199,7 @@ static void converse(struct pair *p, struct rng *rng)
                     (void)stream_stop(s, 6, p->now_us);
                 else
                     use_stream(&p->b, s, p);
-                if (p->b.conn == NULL || p->b.conn->state != CONN_UP)
-                    break;
+                if (p->b.conn == NULL || p->b.conn->state != CONN_UP) break;
             }
         }
         side_look(&p->a);
@@ -274,8 +254,7 @@ static void test_random_bytes_do_no_harm(void **state)
         bytes[4] = (uint8_t)rng_below(&rng, 3);
         bytes[8] = (uint8_t)rng_below(&rng, 3);
         pair_give(&pair, &pair.a, &pair.b, bytes, len);
-        if (i % 64 == 0)
-            pair_settle(&pair);
+        if (i % 64 == 0) pair_settle(&pair);
         if (pair.a.conn == NULL && pair.b.conn == NULL) {
             pair.a.up = pair.b.up = 0;
             pair_connect(&pair);
@@ -299,8 +278,7 @@ static void test_each_allocation_may_fail_on_either_side(void **state)
             bool reached = counter->fail_at == 0;
             counter->fail_at = 0;
             pair_close(&pair);
-            if (!reached)
-                break;
+            if (!reached) break;
         }
         assert_true(at > 20);
     }

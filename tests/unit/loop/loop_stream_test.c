@@ -99,8 +99,7 @@ static void test_a_hundred_small_writes_are_one_datagram(void **state)
     (void)state;
     pair_connect(&pair);
     struct stream *s = open_stream(&pair.a, true);
-    for (int i = 0; i < 100; i++)
-        assert_int_equal(say(s, "ten bytes.", false, false), 10);
+    for (int i = 0; i < 100; i++) assert_int_equal(say(s, "ten bytes.", false, false), 10);
     pair_turn(&pair);
     assert_int_equal(pair.crossed, 1);
     assert_int_equal(receive_lane_readable(&pair.b.opened[0]->in), 1000);
@@ -128,13 +127,11 @@ static void push(struct stream *s, uint64_t *done, uint64_t total, unsigned side
     uint8_t bytes[3000];
     while (*done < total) {
         size_t len = total - *done < sizeof bytes ? (size_t)(total - *done) : sizeof bytes;
-        for (size_t i = 0; i < len; i++)
-            bytes[i] = pattern(*done + i, side);
+        for (size_t i = 0; i < len; i++) bytes[i] = pattern(*done + i, side);
         int64_t taken = stream_write(s, bytes, len, true, *done + len == total, pair.now_us);
         assert_true(taken >= 0);
         *done += (uint64_t)taken;
-        if ((size_t)taken < len)
-            return;
+        if ((size_t)taken < len) return;
     }
 }
 
@@ -162,15 +159,11 @@ static void test_two_sides_that_push_and_read_with_small_windows_never_deadlock(
     while (pulled[0] < total || pulled[1] < total) {
         assert_true(rounds++ < 1000);
         push(s, &pushed[0], total, 0);
-        if (r != NULL && pushed[1] < total)
-            push(r, &pushed[1], total, 1);
+        if (r != NULL && pushed[1] < total) push(r, &pushed[1], total, 1);
         pair_turn(&pair);
-        if (r == NULL)
-            r = pair.b.opened[0];
-        if (pulled[0] < total)
-            pull(r, &pulled[0], 0);
-        if (pulled[1] < total)
-            pull(s, &pulled[1], 1);
+        if (r == NULL) r = pair.b.opened[0];
+        if (pulled[0] < total) pull(r, &pulled[0], 0);
+        if (pulled[1] < total) pull(s, &pulled[1], 1);
         assert_true(pair.a.budget.used < 32768 && pair.b.budget.used < 32768);
     }
     pair_turn(&pair);
@@ -261,8 +254,7 @@ static void test_the_stream_limit_is_told_and_slides(void **state)
     pair.b.limits.value[LIMIT_STREAMS_UNI] = 4;
     pair_connect(&pair);
     for (int round = 0; round < 5; round++) {
-        for (int i = 0; i < 4; i++)
-            say(open_stream(&pair.a, true), "m", false, true);
+        for (int i = 0; i < 4; i++) say(open_stream(&pair.a, true), "m", false, true);
         assert_null(streams_open_local(pair.a.conn, true, 3, &error));
         assert_int_equal(error, WEIR_E_LIMIT);
         pair_turn(&pair);
@@ -332,13 +324,10 @@ static void test_an_idle_stream_holds_no_buffer(void **state)
         assert_int_equal(stream_read(pair.b.opened[0], text, sizeof text, pair.now_us), len);
         pair_turn(&pair);
         assert_int_equal(pair.b.opened[0]->in.ring.capacity, 0);
-        if (len == 1)
-            idle = pair.b.budget.used;
+        if (len == 1) idle = pair.b.budget.used;
         assert_int_equal(pair.b.budget.used, idle); /* the bytes cost nothing any more */
     }
 }
-
-/* ------------------------------------------------------------- forged messages */
 
 struct forged {
     const char *what;
@@ -357,15 +346,9 @@ static size_t forge(uint8_t *bytes, const struct loop_conn *c, const struct forg
         loop_message_write_data(&w, f->stream, f->offset, f->len, f->type == MESSAGE_DATA_END);
         writer_zero(&w, (size_t)f->len);
         break;
-    case MESSAGE_RESET:
-        loop_message_write_reset(&w, f->stream, 1, f->limit);
-        break;
-    case MESSAGE_STOP:
-        loop_message_write_stop(&w, f->stream, 1);
-        break;
-    default:
-        loop_message_write_limit(&w, f->type, f->stream, f->limit);
-        break;
+    case MESSAGE_RESET: loop_message_write_reset(&w, f->stream, 1, f->limit); break;
+    case MESSAGE_STOP: loop_message_write_stop(&w, f->stream, 1); break;
+    default: loop_message_write_limit(&w, f->type, f->stream, f->limit); break;
     }
     assert_false(w.full);
     return writer_len(&w);

@@ -53,8 +53,7 @@ static void test_few_connections_have_no_table_and_many_are_all_found(void **sta
     }
     assert_null(loop_table_find(loop_of(&pair.a), endpoint_memory_number(&pair.b.at), MANY + 1));
     /* A word on each arrives on that one: the numbers lead to it. */
-    for (unsigned i = 0; i < MANY; i++)
-        loop_transport.conn_close(c[i], i, NULL, 0, pair.now_us);
+    for (unsigned i = 0; i < MANY; i++) loop_transport.conn_close(c[i], i, NULL, 0, pair.now_us);
     pair_settle(&pair);
     assert_int_equal(pair.b.ended, MANY);
     assert_int_equal(pair.b.metrics.value[METRIC_DROPPED_UNKNOWN], 0);

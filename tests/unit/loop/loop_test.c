@@ -178,8 +178,7 @@ static void test_closing_a_dial_under_way_tells_whoever_accepts_it(void **state)
         assert_int_equal(pair.b.end.reason, WEIR_REASON_CANCELLED);
         assert_int_equal(pair.b.end.text_len, 8);
         assert_int_equal(pair.a.up, 0);
-        if (!pair.a.free_ended)
-            loop_transport.conn_free(c);
+        if (!pair.a.free_ended) loop_transport.conn_free(c);
     }
 }
 
@@ -191,8 +190,7 @@ static void test_an_unanswered_dial_ends_at_the_deadline(void **state)
     pair_dial(&pair, NULL);
     pair_dial(&pair, NULL);
     assert_true(loop_transport.deadline(pair.a.t) == UINT64_MAX);
-    while (pair_take(&pair, &pair.a, &out) > 0)
-        continue; /* lost */
+    while (pair_take(&pair, &pair.a, &out) > 0) continue; /* lost */
     uint64_t deadline = loop_transport.deadline(pair.a.t);
     assert_int_equal(deadline, START_US + pair.a.limits.value[LIMIT_HANDSHAKE_TIME]);
     loop_transport.on_deadline(pair.a.t, deadline - 1);
@@ -374,8 +372,7 @@ static void test_an_idle_connection_is_one_small_record(void **state)
     assert_true(sizeof(struct loop) <= 144);
     uint64_t before = pair.a.counter.live_bytes;
     uint64_t expected = sizeof(struct loop) + sizeof(struct loop_conn);
-    if (pair.a.conn->streams != NULL)
-        expected += sizeof(struct conn_streams);
+    if (pair.a.conn->streams != NULL) expected += sizeof(struct conn_streams);
     assert_int_equal(before, expected);
     assert_int_equal(pair.a.budget.used, sizeof(struct loop_conn));
 }

@@ -122,12 +122,14 @@ static void test_a_losing_connection_stays_until_its_streams_are_over(void **sta
     assert_int_equal(
         call_stream(&s->net, loser, NODE_CALL_STREAM_WRITE, (uint64_t)stream, WEIR_FIN, "y", 1), 1);
     char text[4];
-    while (net_poll(&s->net, loser, s->events, 32) > 0) {}
+    while (net_poll(&s->net, loser, s->events, 32) > 0) {
+    }
     assert_int_equal(call_read(&s->net, winner, far, text, 4), 2);
     assert_int_equal(call_stream(&s->net, winner, NODE_CALL_STREAM_WRITE, far, WEIR_FIN, NULL, 0),
                      0);
     for (int i = 0; i < 4; i++) {
-        while (net_poll(&s->net, winner, s->events, 32) > 0) {}
+        while (net_poll(&s->net, winner, s->events, 32) > 0) {
+        }
         n = net_poll(&s->net, loser, s->events, 32);
         for (uint32_t k = 0; k < n; k++) {
             if (s->events[k].kind == WEIR_EVENT_READABLE)
@@ -256,7 +258,8 @@ static void test_many_peers_are_found_by_their_id_and_listed(void **state)
             call_simple(&s->net, hub, NODE_CALL_CONNECTION_CLOSE, info.connection, 0, 0), 0);
         assert_int_equal(node_peer_info(hub, &s->net.keys[i].id, &info), WEIR_E_NOT_FOUND);
     }
-    while (net_poll(&s->net, hub, s->events, 32) > 0) {}
+    while (net_poll(&s->net, hub, s->events, 32) > 0) {
+    }
     assert_int_equal(node_peers_connected(hub), 0);
 }
 

@@ -13,7 +13,8 @@ static void read_all(struct fake_net *net, struct node *node, const weir_event *
     char text[64];
     for (uint32_t i = 0; i < count; i++) {
         if (events[i].kind != WEIR_EVENT_READABLE) continue;
-        while (call_read(net, node, events[i].object, text, sizeof text) > 0) {}
+        while (call_read(net, node, events[i].object, text, sizeof text) > 0) {
+        }
         (void)call_stream(net, node, NODE_CALL_STREAM_WRITE, events[i].object, WEIR_FIN, "ok", 2);
     }
 }
@@ -114,7 +115,8 @@ static void test_a_resting_node_with_five_connections_is_small(void **state)
     }
     net_run(&net, 2000);
     for (uint32_t i = 0; i < net.count; i++) {
-        while (net_poll(&net, net.nodes[i], events, 16) > 0) {}
+        while (net_poll(&net, net.nodes[i], events, 16) > 0) {
+        }
         (void)net_poll(&net, net.nodes[i], events, 16);
     }
     assert_int_equal(node_peers_connected(hub), IDLE_CONNECTIONS);

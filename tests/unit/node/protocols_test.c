@@ -190,7 +190,8 @@ static void test_a_stream_keeps_its_name_when_the_protocol_is_no_longer_served(v
     int64_t s = call_text(&p->net, p->a, NODE_CALL_STREAM_OPEN, p->conn[0], "echo", NULL);
     assert_true(s > 0);
     assert_int_equal(net_poll(&p->net, p->b, p->events, 16), 0);
-    /* Nothing was written: the name leaves alone at the next turn, so that the other side may speak first. */
+    /* Nothing was written: the name leaves alone at the next turn, so that the other side may speak
+     * first. */
     (void)net_poll(&p->net, p->a, p->events, 16);
     net_settle(&p->net);
     assert_int_equal(net_poll(&p->net, p->b, p->events, 16), 1);
@@ -202,7 +203,8 @@ static void test_a_stream_keeps_its_name_when_the_protocol_is_no_longer_served(v
     assert_int_equal(call_simple(&p->net, p->b, NODE_CALL_STREAM_STOP, far, 1, 0), 0);
     net_settle(&p->net);
     (void)net_poll(&p->net, p->a, p->events, 16);
-    while (net_poll(&p->net, p->b, p->events, 16) > 0) {}
+    while (net_poll(&p->net, p->b, p->events, 16) > 0) {
+    }
     assert_int_equal(node_stream_info(p->b, far, &info), WEIR_E_STALE);
     assert_true(node_memory_used(p->b) < used);
     int64_t again = call_text(&p->net, p->a, NODE_CALL_STREAM_OPEN, p->conn[0], "echo", NULL);

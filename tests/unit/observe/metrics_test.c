@@ -17,13 +17,10 @@ static size_t name_len(const char *name)
 {
     size_t len = strspn(name, WORD), label, value;
 
-    if (strncmp(name, "weir_", 5) != 0 || len < 8)
-        return 0;
-    if (name[len] == 0)
-        return len;
+    if (strncmp(name, "weir_", 5) != 0 || len < 8) return 0;
+    if (name[len] == 0) return len;
     label = strspn(name + len + 1, WORD);
-    if (name[len] != '{' || label == 0 || strncmp(name + len + 1 + label, "=\"", 2) != 0)
-        return 0;
+    if (name[len] != '{' || label == 0 || strncmp(name + len + 1 + label, "=\"", 2) != 0) return 0;
     value = strspn(name + len + label + 3, WORD);
     return value > 0 && strcmp(name + len + label + 3 + value, "\"}") == 0 ? len : 0;
 }
@@ -51,8 +48,7 @@ static void test_every_row_is_whole(void **state)
         const struct metric_info *row = metric_info(i);
         size_t len = name_len(row->name);
 
-        if (len == 0)
-            fail_msg("not a name: %s", row->name);
+        if (len == 0) fail_msg("not a name: %s", row->name);
         /* Prometheus: a counter says so in its name, a gauge does not. */
         if (ends_with(row->name, len, "_total") != (row->kind == METRIC_COUNTER))
             fail_msg("the name does not say the kind: %s", row->name);
@@ -74,8 +70,7 @@ static void test_no_name_is_there_twice_and_labels_of_one_name_agree(void **stat
             const struct metric_info *b = metric_info(j);
 
             assert_string_not_equal(a->name, b->name);
-            if (name_len(b->name) != len || strncmp(a->name, b->name, len) != 0)
-                continue;
+            if (name_len(b->name) != len || strncmp(a->name, b->name, len) != 0) continue;
             assert_int_equal(a->kind, b->kind);
             assert_int_equal(a->name[len], '{');
             assert_int_equal(b->name[len], '{');

@@ -15,8 +15,7 @@ static bool catch_from_server(struct pair *p, int from, uint64_t n, uint8_t *byt
 {
     struct caught *c = p->context;
     (void)n;
-    if (from == 0)
-        return true;
+    if (from == 0) return true;
     c->count++;
     c->len = len;
     memcpy(c->bytes, bytes, len);
@@ -78,14 +77,10 @@ static void test_state_is_made_only_for_a_whole_first_message(void **state)
         uint8_t message[64] = {0, 32}, payload[200], out[1500];
         struct writer w = writer_of(payload, sizeof payload);
         size_t pad = variant == SHORT_DATAGRAM ? 1199 : 1200;
-        if (variant != ZERO_KEY)
-            pair_fill(p, message + 2, 32);
-        if (variant == WRONG_LENGTH)
-            message[1] = 33;
-        if (variant == SHORT_DCID)
-            dcid.len = 7, dcid.bytes[7] = 0;
-        if (variant == NO_SCID)
-            memset(&scid, 0, sizeof scid);
+        if (variant != ZERO_KEY) pair_fill(p, message + 2, 32);
+        if (variant == WRONG_LENGTH) message[1] = 33;
+        if (variant == SHORT_DCID) dcid.len = 7, dcid.bytes[7] = 0;
+        if (variant == NO_SCID) memset(&scid, 0, sizeof scid);
         if (variant == NO_CRYPTO)
             frame_write_ping(&w);
         else
@@ -93,10 +88,8 @@ static void test_state_is_made_only_for_a_whole_first_message(void **state)
                                variant == HALF             ? 17
                                : variant == TWO_BYTES_MORE ? 36
                                                            : 34);
-        if (variant == BAD_FRAME_AFTER)
-            writer_u8(&w, 0x3f);
-        if (variant == WRONG_FRAME_AFTER)
-            frame_write_max_data(&w, 1);
+        if (variant == BAD_FRAME_AFTER) writer_u8(&w, 0x3f);
+        if (variant == WRONG_FRAME_AFTER) frame_write_max_data(&w, 1);
         size_t len = forge_client_initial(&dcid, &scid, NULL, 0, 0, payload, writer_len(&w), pad,
                                           out, sizeof out);
         uint64_t answers = ask(p, &p->side[0].address, out, len);
@@ -191,8 +184,9 @@ static void test_half_open_connections_are_capped_per_host_and_in_all(void **sta
         assert_int_equal(server(p)->half_open, expected);
     }
     assert_int_equal(metric(p, METRIC_DROPPED_HALF_OPEN), 32 - 12);
-    /* An honest peer that dials now is told that it is refused, and one that dials after the flood's
-     * state has timed out gets through: in 10 s, since more than half of the places are taken. */
+    /* An honest peer that dials now is told that it is refused, and one that dials after the
+     * flood's state has timed out gets through: in 10 s, since more than half of the places are
+     * taken. */
     p->filter = NULL;
     (void)pair_dial(p);
     pair_run(p, 5000000);
@@ -220,8 +214,7 @@ static void test_from_a_number_of_half_open_connections_on_a_token_is_asked_for(
         assert_int_equal(ask(p, &from, out, forge_hello(p, out, sizeof out)), 1);
         assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);
         assert_int_equal(h.type, i < 3 ? PACKET_INITIAL : PACKET_RETRY);
-        if (i >= 3)
-            assert_true(c.len < 200);
+        if (i >= 3) assert_true(c.len < 200);
     }
     assert_int_equal(server(p)->half_open, 3);
     assert_int_equal(metric(p, METRIC_RETRY_SENT), 3);
@@ -256,8 +249,7 @@ static bool insert_retry(struct pair *p, int from, uint64_t n, uint8_t *bytes, s
 {
     struct forge_first f;
     uint8_t out[1500];
-    if (from != 0 || n != 0)
-        return true;
+    if (from != 0 || n != 0) return true;
     forge_read_first(bytes, len, &f);
     struct writer w = writer_of(out, sizeof out);
     struct cid scid = forge_cid(p);
@@ -268,18 +260,15 @@ static bool insert_retry(struct pair *p, int from, uint64_t n, uint8_t *bytes, s
 
 static bool strip_token(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
-    if (from == 0 && n == 0)
-        return insert_retry(p, from, n, bytes, len);
-    if (from == 1 || (bytes[0] & 0xf0) != 0xc0)
-        return true;
+    if (from == 0 && n == 0) return insert_retry(p, from, n, bytes, len);
+    if (from == 1 || (bytes[0] & 0xf0) != 0xc0) return true;
     /* What an attacker must do to get a handshake at all: send the same message without the
      * foreign token. */
     struct forge_first f;
     uint8_t payload[64], out[1500];
     forge_read_first(bytes, len, &f);
     struct writer w = writer_of(payload, sizeof payload);
-    if (!f.has_message)
-        return true;
+    if (!f.has_message) return true;
     frame_write_crypto(&w, 0, f.message, sizeof f.message);
     size_t made = forge_client_initial(&f.dcid, &f.scid, NULL, 0, n, payload, writer_len(&w), 1200,
                                        out, sizeof out);
@@ -302,8 +291,6 @@ static void test_a_retry_that_the_server_did_not_send_never_connects(void **stat
         pair_free(p);
     }
 }
-
-/* ---- tokens */
 
 /* Ask for a Retry from an address. @return the token's length */
 static size_t get_token(struct pair *p, struct caught *c, const struct endpoint *from,
@@ -409,18 +396,14 @@ static void test_tokens_survive_a_key_rotation_but_not_a_restart(void **state)
     pair_free(p);
 }
 
-/* ---- Version Negotiation */
-
 static size_t foreign_version(uint32_t version, uint8_t cid_len, size_t len, uint8_t *out)
 {
     struct writer w = writer_of(out, 2000);
     writer_u8(&w, 0xc0);
-    for (int i = 24; i >= 0; i -= 8)
-        writer_u8(&w, (uint8_t)(version >> i));
+    for (int i = 24; i >= 0; i -= 8) writer_u8(&w, (uint8_t)(version >> i));
     for (int i = 0; i < 2; i++) {
         writer_u8(&w, cid_len);
-        for (unsigned j = 0; j < cid_len; j++)
-            writer_u8(&w, (uint8_t)(j + 100u * (unsigned)i));
+        for (unsigned j = 0; j < cid_len; j++) writer_u8(&w, (uint8_t)(j + 100u * (unsigned)i));
     }
     memset(out + writer_len(&w), 0x55, len - writer_len(&w));
     return len;
@@ -472,19 +455,16 @@ static void test_answers_without_state_are_limited_in_rate(void **state)
     uint8_t out[1500];
     uint64_t answers = 0;
     size_t len = forge_hello(p, out, sizeof out);
-    for (int i = 0; i < 5000; i++)
-        answers += ask(p, &p->side[0].address, out, len);
+    for (int i = 0; i < 5000; i++) answers += ask(p, &p->side[0].address, out, len);
     assert_int_equal(answers, ENDPOINT_STATELESS_PER_S);
     assert_int_equal(metric(p, METRIC_STATELESS_SUPPRESSED), 4000);
     p->now_us += 100000;
     answers = 0;
-    for (int i = 0; i < 500; i++)
-        answers += ask(p, &p->side[0].address, out, len);
+    for (int i = 0; i < 500; i++) answers += ask(p, &p->side[0].address, out, len);
     assert_int_equal(answers, 100);
     /* Nor does a burst before the next turn pile up. */
     p->now_us += 1000000;
-    for (int i = 0; i < 100; i++)
-        pair_inject(p, 1, &p->side[0].address, out, len);
+    for (int i = 0; i < 100; i++) pair_inject(p, 1, &p->side[0].address, out, len);
     uint64_t before = p->side[1].datagrams;
     pair_send(p, 1);
     assert_int_equal(p->side[1].datagrams - before, ENDPOINT_STATELESS_MAX);

@@ -48,8 +48,7 @@ static bool reports(const struct ack_state *ack, uint64_t pn)
     uint64_t start, end;
     frame_ack_begin(&cursor, &frame);
     while (frame_ack_next(&cursor, &start, &end)) {
-        if (pn >= start && pn < end)
-            return true;
+        if (pn >= start && pn < end) return true;
     }
     return false;
 }
@@ -143,8 +142,7 @@ static void test_gaps_late_packets_and_marks_are_told_at_once(void **state)
         ack_on_ack_sent(&ack);
         assert_int_equal(ack_on_packet(&ack, mem_system(), rows[i].second, true, 200, rows[i].ecn),
                          0);
-        if (ack_should_send(&ack, 200) != rows[i].now)
-            print_message("%s\n", rows[i].what);
+        if (ack_should_send(&ack, 200) != rows[i].now) print_message("%s\n", rows[i].what);
         assert_int_equal(ack_should_send(&ack, 200), rows[i].now);
         ack_free(&ack, mem_system());
     }
@@ -283,8 +281,7 @@ static void test_a_packet_below_a_full_set_is_taken_once(void **state)
     struct ack_state ack;
     (void)state;
     ack_init(&ack, DELAY_US);
-    for (uint64_t i = 0; i < ACK_RANGES_MAX; i++)
-        receive(&ack, 1000 + 2 * i, 0);
+    for (uint64_t i = 0; i < ACK_RANGES_MAX; i++) receive(&ack, 1000 + 2 * i, 0);
     receive(&ack, 500, 0);
     assert_int_equal(ack.ranges.count, ACK_RANGES_MAX);
     assert_true(ack_is_duplicate(&ack, 499));
@@ -345,10 +342,8 @@ static void test_a_random_story_agrees_with_a_table(void **state)
     while (next < NUMBERS - 1) {
         uint64_t back = rng_below(&rng, 8) == 0 ? rng_below(&rng, 200) : 0;
         uint64_t pn = back > next ? 0 : next - back;
-        if (rng_below(&rng, 10) == 0)
-            next++; /* lost, or late */
-        if (back == 0)
-            next++;
+        if (rng_below(&rng, 10) == 0) next++; /* lost, or late */
+        if (back == 0) next++;
         if (ack_is_duplicate(&ack, pn)) {
             assert_true(seen[pn] || pn < ack.floor);
             continue;
@@ -362,11 +357,9 @@ static void test_a_random_story_agrees_with_a_table(void **state)
         uint64_t start, end;
         frame_ack_begin(&cursor, &frame);
         while (frame_ack_next(&cursor, &start, &end)) {
-            for (uint64_t n = start; n < end; n++)
-                assert_true(seen[n]);
+            for (uint64_t n = start; n < end; n++) assert_true(seen[n]);
         }
-        if (rng_below(&rng, 4) == 0)
-            ack_on_ack_acked(&ack, frame.largest - rng_below(&rng, 2));
+        if (rng_below(&rng, 4) == 0) ack_on_ack_acked(&ack, frame.largest - rng_below(&rng, 2));
     }
     ack_free(&ack, mem_system());
 }

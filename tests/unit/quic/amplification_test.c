@@ -23,8 +23,7 @@ static void drain(struct pair *p, struct account *a)
     static uint8_t buffer[65536];
     struct datagram_out out = {.data = buffer, .cap = sizeof buffer};
     while (quic_transport.next_datagram(p->side[1].transport, &out, p->now_us)) {
-        if (!endpoint_equal(&out.remote, &a->address))
-            continue; /* of a sequence before */
+        if (!endpoint_equal(&out.remote, &a->address)) continue; /* of a sequence before */
         a->sent += out.len;
         assert_true(out.segment <= sizeof a->answer);
         memcpy(a->answer, buffer, out.segment);
@@ -48,10 +47,8 @@ static void pass_time(struct pair *p, struct account *a)
     uint64_t until = p->now_us + rng_below(&p->rng, 6000000);
     for (;;) {
         uint64_t due = quic_transport.deadline(p->side[1].transport);
-        if (due > until)
-            break;
-        if (due > p->now_us)
-            p->now_us = due;
+        if (due > until) break;
+        if (due > p->now_us) p->now_us = due;
         quic_transport.on_deadline(p->side[1].transport, p->now_us);
         drain(p, a);
     }
@@ -69,15 +66,11 @@ static void act(struct pair *p, struct account *a)
     uint8_t out[1500];
     size_t len = 1 + rng_below(&p->rng, 1400);
     switch (rng_below(&p->rng, 9)) {
-    case 0:
-        give(p, a, a->hello, a->hello_len);
-        break;
+    case 0: give(p, a, a->hello, a->hello_len); break;
     case 1:
         give(p, a, out, fresh_hello(a, a->number++, 1200 + rng_below(&p->rng, 200), out));
         break;
-    case 2:
-        give(p, a, a->hello, rng_below(&p->rng, a->hello_len));
-        break;
+    case 2: give(p, a, a->hello, rng_below(&p->rng, a->hello_len)); break;
     case 3:
         rng_fill(&p->rng, out, len);
         give(p, a, out, len);
@@ -94,8 +87,7 @@ static void act(struct pair *p, struct account *a)
     case 5: /* another version */
         rng_fill(&p->rng, out, len);
         out[0] |= 0xc0;
-        if (len > 6)
-            out[5] = 8;
+        if (len > 6) out[5] = 8;
         give(p, a, out, len);
         break;
     case 6: /* a short header */
@@ -108,9 +100,7 @@ static void act(struct pair *p, struct account *a)
         out[rng_below(&p->rng, a->hello_len)] ^= 1;
         give(p, a, out, a->hello_len);
         break;
-    default:
-        pass_time(p, a);
-        break;
+    default: pass_time(p, a); break;
     }
 }
 
@@ -122,8 +112,7 @@ static void test_no_sequence_of_datagrams_is_amplified_more_than_threefold(void 
     (void)state;
     for (uint64_t i = 0; i < SEQUENCES; i++) {
         if (i % PER_PAIR == 0) {
-            if (p != NULL)
-                pair_free(p);
+            if (p != NULL) pair_free(p);
             limits_derive(&limits, 0, 0);
             limits.value[LIMIT_HALF_OPEN_RETRY] = i / PER_PAIR % 4 == 3 ? 10 : 100000;
             p = pair_new(NULL, &limits);
@@ -135,18 +124,14 @@ static void test_no_sequence_of_datagrams_is_amplified_more_than_threefold(void 
         a.scid = forge_cid(p);
         a.payload_len = forge_first_message(p, a.payload, sizeof a.payload);
         a.hello_len = fresh_hello(&a, 0, 1200, a.hello);
-        for (uint64_t n = 1 + rng_below(&p->rng, ACTIONS_MAX); n > 0; n--)
-            act(p, &a);
+        for (uint64_t n = 1 + rng_below(&p->rng, ACTIONS_MAX); n > 0; n--) act(p, &a);
         pass_time(p, &a);
         pass_time(p, &a);
-        if (a.worst_permille > worst)
-            worst = a.worst_permille;
+        if (a.worst_permille > worst) worst = a.worst_permille;
     }
     pair_free(p);
     assert_in_range(worst, 2500, 3000); /* the limit was reached, so it was tested */
 }
-
-/* ---- no deadlock */
 
 struct mute {
     uint64_t client_until,

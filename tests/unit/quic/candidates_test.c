@@ -16,14 +16,12 @@ struct tap {
 static bool capture(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
     struct tap *t = p->context;
-    if (from != 0 || (bytes[0] & 0xf0) != 0xc0)
-        return true;
+    if (from != 0 || (bytes[0] & 0xf0) != 0xc0) return true;
     struct forge_first f;
     forge_read_first(bytes, len, &f);
     t->initials++;
     t->whole += f.has_message;
-    if (n != 0)
-        return true;
+    if (n != 0) return true;
     t->first = f;
     t->len = len;
     memcpy(t->bytes, bytes, len);
@@ -90,8 +88,7 @@ static void test_forged_answers_before_the_honest_one_change_nothing(void **stat
     for (unsigned forged = 0; forged <= 12; forged++) {
         struct tap t;
         struct pair *p = dialled(&t);
-        for (unsigned i = 0; i < forged; i++)
-            inject_dead_end(p, &t);
+        for (unsigned i = 0; i < forged; i++) inject_dead_end(p, &t);
         uint64_t start = p->now_us;
         wait_up(p, 1000000);
         assert_int_equal(p->now_us - start, 3 * p->delay_us); /* not even time */
@@ -105,8 +102,7 @@ static void test_forged_closes_before_the_honest_answer_change_nothing(void **st
     for (unsigned forged = 1; forged <= 6; forged++) {
         struct tap t;
         struct pair *p = dialled(&t);
-        for (unsigned i = 0; i < forged; i++)
-            inject_close(p, &t, QUIC_CONNECTION_REFUSED);
+        for (unsigned i = 0; i < forged; i++) inject_close(p, &t, QUIC_CONNECTION_REFUSED);
         wait_up(p, 1000000);
         pair_run(p, 5000000);
         assert_false(p->side[0].ended);
@@ -142,8 +138,7 @@ static void test_an_answer_of_another_identity_loses_to_the_honest_one(void **st
         struct pair *p = dialled(&t);
         memset(seed, 'M', sizeof seed);
         key_pair_from_seed(&mallory, seed);
-        for (unsigned i = 0; i < forged; i++)
-            inject_answer(p, &t, &mallory, false);
+        for (unsigned i = 0; i < forged; i++) inject_answer(p, &t, &mallory, false);
         /* It proved to be somebody, and that is shown until somebody better comes. */
         assert_true(pair_knows(p->side[0].conn, &mallory.id));
         wait_up(p, 1000000);
@@ -199,8 +194,7 @@ static void test_a_node_does_not_connect_to_itself(void **state)
         struct pair *p = pair_new(NULL, NULL);
         p->side[1].key = p->side[0].key;
         struct transport_dial dial = {.remote = p->side[1].address};
-        if (expected == 1)
-            dial.expected = p->side[0].key.id;
+        if (expected == 1) dial.expected = p->side[0].key.id;
         assert_int_equal(
             quic_transport.dial(p->side[0].transport, &dial, p->now_us, &p->side[0].conn), 0);
         pair_send(p, 0);
@@ -287,16 +281,13 @@ static void test_a_talkative_forger_does_not_keep_a_dial_alive(void **state)
         static const uint8_t payload[] = {0x01, 0, 0, 0};
         len = forge_long(&write, PACKET_HANDSHAKE, &t.first.scid, &scid, NULL, 0, n, payload,
                          sizeof payload, 0, out, sizeof out);
-        if (!p->side[0].ended)
-            pair_inject(p, 0, &p->side[1].address, out, len);
+        if (!p->side[0].ended) pair_inject(p, 0, &p->side[1].address, out, len);
         pair_run(p, 2000000);
     }
     assert_true(p->side[0].ended);
     assert_int_equal(p->side[0].end_error, WEIR_E_TIMEOUT);
     pair_free(p);
 }
-
-/* ---- Version Negotiation and Retry, as a client sees them */
 
 static size_t write_versions(const struct tap *t, bool ours, uint8_t *out)
 {
@@ -312,8 +303,7 @@ static size_t write_versions(const struct tap *t, bool ours, uint8_t *out)
     writer_u8(&w, t->first.dcid.len);
     writer_bytes(&w, t->first.dcid.bytes, t->first.dcid.len);
     writer_bytes(&w, other, 4);
-    if (ours)
-        writer_bytes(&w, weir, 4);
+    if (ours) writer_bytes(&w, weir, 4);
     return writer_len(&w);
 }
 
@@ -409,8 +399,7 @@ static void test_forged_answers_do_not_keep_an_honest_retry_out(void **state)
     p->filter = capture;
     p->context = &t;
     (void)pair_dial(p);
-    for (unsigned i = 0; i < 4; i++)
-        inject_dead_end(p, &t);
+    for (unsigned i = 0; i < 4; i++) inject_dead_end(p, &t);
     wait_up(p, 1000000);
     assert_int_equal(p->side[1].metrics.value[METRIC_RETRY_SENT], 1);
     pair_free(p);

@@ -41,8 +41,13 @@ static void test_a_window_of_which_less_than_half_is_used_does_not_grow(void **s
         rtt_on_sample(&rtt, 100 * MS, 50 * MS, 0, true, 0);
         congestion_init(&c, controllers[i], 1200);
         uint64_t window = c.window_bytes;
-        struct congestion_ack a = {.now_us = 100 * MS, .sent_us = 50 * MS, .bytes = 1200, .bytes_all = 1200,
-                                   .in_flight_bytes = window / 2 - 1201, .rtt = &rtt, .rtt_sampled = true};
+        struct congestion_ack a = {.now_us = 100 * MS,
+                                   .sent_us = 50 * MS,
+                                   .bytes = 1200,
+                                   .bytes_all = 1200,
+                                   .in_flight_bytes = window / 2 - 1201,
+                                   .rtt = &rtt,
+                                   .rtt_sampled = true};
         congestion_on_acked(&c, &a);
         assert_int_equal(c.window_bytes, window);
         a.in_flight_bytes = window / 2;

@@ -18,10 +18,8 @@ static bool write_again(struct writer *w, const struct frame *f)
 {
     /* long: one switch */
     switch (f->type) {
-    case FRAME_PADDING:
-        return frame_write_padding(w, (size_t)f->u.padding.len);
-    case FRAME_PING:
-        return frame_write_ping(w);
+    case FRAME_PADDING: return frame_write_padding(w, (size_t)f->u.padding.len);
+    case FRAME_PING: return frame_write_ping(w);
     case FRAME_RESET_STREAM:
         return frame_write_reset_stream(w, f->u.reset_stream.id, f->u.reset_stream.code,
                                         f->u.reset_stream.final_size);
@@ -29,17 +27,14 @@ static bool write_again(struct writer *w, const struct frame *f)
         return frame_write_stop_sending(w, f->u.stop_sending.id, f->u.stop_sending.code);
     case FRAME_CRYPTO:
         return frame_write_crypto(w, f->u.crypto.offset, f->u.crypto.data, f->u.crypto.len);
-    case FRAME_NEW_TOKEN:
-        return frame_write_new_token(w, f->u.new_token.data, f->u.new_token.len);
-    case FRAME_MAX_DATA:
-        return frame_write_max_data(w, f->u.max_data.max);
+    case FRAME_NEW_TOKEN: return frame_write_new_token(w, f->u.new_token.data, f->u.new_token.len);
+    case FRAME_MAX_DATA: return frame_write_max_data(w, f->u.max_data.max);
     case FRAME_MAX_STREAM_DATA:
         return frame_write_max_stream_data(w, f->u.max_stream_data.id, f->u.max_stream_data.max);
     case FRAME_MAX_STREAMS_BIDI:
     case FRAME_MAX_STREAMS_UNI:
         return frame_write_max_streams(w, f->u.max_streams.uni, f->u.max_streams.max);
-    case FRAME_DATA_BLOCKED:
-        return frame_write_data_blocked(w, f->u.data_blocked.max);
+    case FRAME_DATA_BLOCKED: return frame_write_data_blocked(w, f->u.data_blocked.max);
     case FRAME_STREAM_DATA_BLOCKED:
         return frame_write_stream_data_blocked(w, f->u.stream_data_blocked.id,
                                                f->u.stream_data_blocked.max);
@@ -52,16 +47,13 @@ static bool write_again(struct writer *w, const struct frame *f)
             &f->u.new_connection_id.cid, f->u.new_connection_id.reset_token);
     case FRAME_RETIRE_CONNECTION_ID:
         return frame_write_retire_connection_id(w, f->u.retire_connection_id.sequence);
-    case FRAME_PATH_CHALLENGE:
-        return frame_write_path_challenge(w, f->u.path.data);
-    case FRAME_PATH_RESPONSE:
-        return frame_write_path_response(w, f->u.path.data);
+    case FRAME_PATH_CHALLENGE: return frame_write_path_challenge(w, f->u.path.data);
+    case FRAME_PATH_RESPONSE: return frame_write_path_response(w, f->u.path.data);
     case FRAME_CLOSE:
     case FRAME_CLOSE_APPLICATION:
         return frame_write_close(w, f->u.close.application, f->u.close.code, f->u.close.frame_type,
                                  f->u.close.reason, f->u.close.reason_len);
-    case FRAME_HANDSHAKE_DONE:
-        return frame_write_handshake_done(w);
+    case FRAME_HANDSHAKE_DONE: return frame_write_handshake_done(w);
     case FRAME_DATAGRAM:
     case FRAME_DATAGRAM_LEN:
         return frame_write_datagram(w, f->u.datagram.data, f->u.datagram.len,
@@ -138,16 +130,14 @@ static void test_every_frame_is_written_as_it_was_read(void **state)
         uint8_t out[64];
         struct reader r = reader_of(rows[i].bytes, rows[i].len);
         int error = frame_read(&r, &frame);
-        if (error != 0)
-            print_message("%s\n", rows[i].what);
+        if (error != 0) print_message("%s\n", rows[i].what);
         assert_int_equal(error, QUIC_NO_ERROR);
         assert_int_equal(reader_left(&r), 0);
         assert_int_equal(frame.type, rows[i].bytes[0]);
         for (size_t cap = 0; cap <= rows[i].len; cap++) {
             struct writer w = writer_of(out, cap);
             bool fits = cap == rows[i].len;
-            if (write_again(&w, &frame) != fits)
-                print_message("%s in %zu\n", rows[i].what, cap);
+            if (write_again(&w, &frame) != fits) print_message("%s in %zu\n", rows[i].what, cap);
             assert_int_equal(writer_len(&w), fits ? rows[i].len : 0);
             assert_false(w.full);
         }
@@ -163,8 +153,7 @@ static void test_every_truncated_frame_is_refused(void **state)
             struct frame frame;
             size_t left;
             int error = read_exact(rows[i].bytes, len, &frame, &left);
-            if (error != QUIC_FRAME_ENCODING)
-                print_message("%s, %zu\n", rows[i].what, len);
+            if (error != QUIC_FRAME_ENCODING) print_message("%s, %zu\n", rows[i].what, len);
             assert_int_equal(error, QUIC_FRAME_ENCODING);
         }
     }
@@ -247,8 +236,7 @@ static void test_malformed_frames_are_named(void **state)
         struct frame frame;
         size_t left;
         int error = read_exact(malformed[i].bytes, malformed[i].len, &frame, &left);
-        if (error != malformed[i].error)
-            print_message("%s: %d\n", malformed[i].what, error);
+        if (error != malformed[i].error) print_message("%s: %d\n", malformed[i].what, error);
         assert_int_equal(error, malformed[i].error);
     }
 }
@@ -317,8 +305,7 @@ static void test_an_ack_drops_its_lowest_ranges_when_room_is_short(void **state)
 {
     struct range ranges[40];
     (void)state;
-    for (uint32_t i = 0; i < 40; i++)
-        ranges[i] = (struct range){10 * i, 10 * i + 5};
+    for (uint32_t i = 0; i < 40; i++) ranges[i] = (struct range){10 * i, 10 * i + 5};
     for (size_t cap = 0; cap < 120; cap++) {
         uint8_t out[128];
         struct writer w = writer_of(out, cap);
@@ -326,8 +313,7 @@ static void test_an_ack_drops_its_lowest_ranges_when_room_is_short(void **state)
         bool fits = frame_write_ack(&w, ranges, 40, 32, 0, NULL);
         assert_int_equal(fits, cap >= 6); /* type, largest 2, delay, count, first range */
         assert_false(w.full);
-        if (!fits)
-            continue;
+        if (!fits) continue;
         struct reader r = reader_of(out, writer_len(&w));
         assert_int_equal(frame_read(&r, &f), 0);
         assert_int_equal(f.type, FRAME_ACK);
@@ -347,15 +333,13 @@ static void test_no_more_ranges_are_looked_at_than_declared(void **state)
     uint64_t start, end;
     unsigned seen = 0;
     (void)state;
-    for (uint32_t i = 0; i < 300; i++)
-        ranges[i] = (struct range){2 * i, 2 * i + 1};
+    for (uint32_t i = 0; i < 300; i++) ranges[i] = (struct range){2 * i, 2 * i + 1};
     assert_true(frame_write_ack(&w, ranges, 300, 300, 0, NULL));
     struct reader r = reader_of(out, writer_len(&w));
     assert_int_equal(frame_read(&r, &f), 0);
     assert_int_equal(f.u.ack.range_count, 299);
     frame_ack_begin(&cursor, &f.u.ack);
-    while (frame_ack_next(&cursor, &start, &end))
-        seen++;
+    while (frame_ack_next(&cursor, &start, &end)) seen++;
     assert_int_equal(seen, FRAME_ACK_RANGES_MAX);
     assert_int_equal(start, 2 * (300 - FRAME_ACK_RANGES_MAX));
 }
@@ -413,8 +397,7 @@ static void test_data_fills_the_room_exactly(void **state)
                 size_t n = len < 0 ? 0 : (size_t)len;
                 assert_int_equal(frame_write_stream(&w, 4, offsets[o], data, n, false, with_len),
                                  len >= 0);
-                if (len < 0)
-                    continue;
+                if (len < 0) continue;
                 size_t header = frame_stream_header_size(4, offsets[o], n, with_len);
                 assert_int_equal(writer_len(&w), header + n);
                 /* One byte more does not fit. */
@@ -425,8 +408,7 @@ static void test_data_fills_the_room_exactly(void **state)
             struct writer w = writer_of(out, room);
             size_t n = len < 0 ? 0 : (size_t)len;
             assert_int_equal(frame_write_crypto(&w, offsets[o], data, n), len >= 0);
-            if (len < 0)
-                continue;
+            if (len < 0) continue;
             assert_int_equal(writer_len(&w), frame_crypto_header_size(offsets[o], n) + n);
             w = writer_of(out, room);
             assert_false(frame_write_crypto(&w, offsets[o], data, n + 1));
@@ -486,8 +468,7 @@ static void test_random_bytes_give_a_frame_or_an_error(void **state)
         struct reader r = reader_of(bytes, sizeof bytes);
         while (reader_left(&r) > 0) {
             const uint8_t *before = r.at;
-            if (frame_read(&r, &f) != 0)
-                break;
+            if (frame_read(&r, &f) != 0) break;
             assert_true(r.at > before);
         }
     }

@@ -30,87 +30,37 @@ static size_t sample(uint64_t type, bool from_client, uint8_t *out)
     struct cid cid = {8, {1, 2, 3, 4, 5, 6, 7, 8}};
     uint8_t zeros[16] = {0};
     switch (type) {
-    case 0x00:
-        frame_write_padding(&w, 4);
-        break;
-    case 0x01:
-        frame_write_ping(&w);
-        break;
-    case 0x02:
-        frame_write_ack(&w, &range, 1, 1, 0, NULL);
-        break;
-    case 0x03:
-        frame_write_ack(&w, &range, 1, 1, 0, ecn);
-        break;
-    case 0x04:
-        frame_write_reset_stream(&w, id, 7, 0);
-        break;
-    case 0x05:
-        frame_write_stop_sending(&w, id, 7);
-        break;
-    case 0x06:
-        frame_write_crypto(&w, 0, zeros, 0);
-        break;
-    case 0x07:
-        frame_write_new_token(&w, zeros, 8);
-        break;
-    case 0x10:
-        frame_write_max_data(&w, 1 << 20);
-        break;
-    case 0x11:
-        frame_write_max_stream_data(&w, id, 1 << 20);
-        break;
-    case 0x12:
-        frame_write_max_streams(&w, false, 1000);
-        break;
-    case 0x13:
-        frame_write_max_streams(&w, true, 1000);
-        break;
-    case 0x14:
-        frame_write_data_blocked(&w, 5);
-        break;
-    case 0x15:
-        frame_write_stream_data_blocked(&w, id, 5);
-        break;
-    case 0x16:
-        frame_write_streams_blocked(&w, false, 5);
-        break;
-    case 0x17:
-        frame_write_streams_blocked(&w, true, 5);
-        break;
-    case 0x18:
-        frame_write_new_connection_id(&w, 1, 0, &cid, zeros);
-        break;
-    case 0x19:
-        frame_write_retire_connection_id(&w, 0);
-        break;
-    case 0x1a:
-        frame_write_path_challenge(&w, zeros);
-        break;
-    case 0x1b:
-        frame_write_path_response(&w, zeros);
-        break;
-    case 0x1c:
-        frame_write_close(&w, false, 0, 0, NULL, 0);
-        break;
-    case 0x1d:
-        frame_write_close(&w, true, 5, 0, NULL, 0);
-        break;
-    case 0x1e:
-        frame_write_handshake_done(&w);
-        break;
+    case 0x00: frame_write_padding(&w, 4); break;
+    case 0x01: frame_write_ping(&w); break;
+    case 0x02: frame_write_ack(&w, &range, 1, 1, 0, NULL); break;
+    case 0x03: frame_write_ack(&w, &range, 1, 1, 0, ecn); break;
+    case 0x04: frame_write_reset_stream(&w, id, 7, 0); break;
+    case 0x05: frame_write_stop_sending(&w, id, 7); break;
+    case 0x06: frame_write_crypto(&w, 0, zeros, 0); break;
+    case 0x07: frame_write_new_token(&w, zeros, 8); break;
+    case 0x10: frame_write_max_data(&w, 1 << 20); break;
+    case 0x11: frame_write_max_stream_data(&w, id, 1 << 20); break;
+    case 0x12: frame_write_max_streams(&w, false, 1000); break;
+    case 0x13: frame_write_max_streams(&w, true, 1000); break;
+    case 0x14: frame_write_data_blocked(&w, 5); break;
+    case 0x15: frame_write_stream_data_blocked(&w, id, 5); break;
+    case 0x16: frame_write_streams_blocked(&w, false, 5); break;
+    case 0x17: frame_write_streams_blocked(&w, true, 5); break;
+    case 0x18: frame_write_new_connection_id(&w, 1, 0, &cid, zeros); break;
+    case 0x19: frame_write_retire_connection_id(&w, 0); break;
+    case 0x1a: frame_write_path_challenge(&w, zeros); break;
+    case 0x1b: frame_write_path_response(&w, zeros); break;
+    case 0x1c: frame_write_close(&w, false, 0, 0, NULL, 0); break;
+    case 0x1d: frame_write_close(&w, true, 5, 0, NULL, 0); break;
+    case 0x1e: frame_write_handshake_done(&w); break;
     case 0x30:
-    case 0x31:
-        frame_write_datagram(&w, zeros, 4, type == 0x31);
-        break;
+    case 0x31: frame_write_datagram(&w, zeros, 4, type == 0x31); break;
     default:
         writer_varint(&w, type);
         if (type >= 0x08 && type <= 0x0f) {
             writer_varint(&w, id);
-            if ((type & 4) != 0)
-                writer_varint(&w, 0);
-            if ((type & 2) != 0)
-                writer_varint(&w, 1);
+            if ((type & 4) != 0) writer_varint(&w, 0);
+            if ((type & 2) != 0) writer_varint(&w, 1);
             writer_u8(&w, 'x');
         }
         break;
@@ -139,41 +89,27 @@ static int expected(bool client, enum state state, enum packet_type packet, uint
         return LIVES; /* R16: no error, and a close is a hint; later its keys are gone */
     if (packet == PACKET_HANDSHAKE) {
         if (state == CONFIRMED || (!client && state == UNCONFIRMED))
-            return LIVES; /* a listener is done at once */
-        if (client && state == HANDSHAKING)
-            return LIVES; /* R10: costs the candidate at most */
-        if (!is_known(type))
-            return QUIC_FRAME_ENCODING;
-        if (!is_for_handshake(type))
-            return QUIC_PROTOCOL_VIOLATION;
+            return LIVES;                                 /* a listener is done at once */
+        if (client && state == HANDSHAKING) return LIVES; /* R10: costs the candidate at most */
+        if (!is_known(type)) return QUIC_FRAME_ENCODING;
+        if (!is_for_handshake(type)) return QUIC_PROTOCOL_VIOLATION;
         return type == 0x1c ? ENDS : LIVES;
     }
-    if (state == HANDSHAKING)
-        return LIVES; /* no keys yet */
-    if (!is_known(type))
-        return QUIC_FRAME_ENCODING;
+    if (state == HANDSHAKING) return LIVES; /* no keys yet */
+    if (!is_known(type)) return QUIC_FRAME_ENCODING;
     switch (type) {
-    case 0x06:
-        return QUIC_PROTOCOL_VIOLATION; /* Noise has no word after the handshake */
+    case 0x06: return QUIC_PROTOCOL_VIOLATION; /* Noise has no word after the handshake */
     case 0x07:
-    case 0x1e:
-        return client ? LIVES : QUIC_PROTOCOL_VIOLATION; /* only servers send them */
-    case 0x19:
-        return QUIC_PROTOCOL_VIOLATION; /* the id that the packet came to */
-    case 0x1b:
-        return QUIC_PROTOCOL_VIOLATION; /* nobody was challenged */
+    case 0x1e: return client ? LIVES : QUIC_PROTOCOL_VIOLATION; /* only servers send them */
+    case 0x19: return QUIC_PROTOCOL_VIOLATION;                  /* the id that the packet came to */
+    case 0x1b: return QUIC_PROTOCOL_VIOLATION;                  /* nobody was challenged */
     case 0x1c:
-    case 0x1d:
-        return ENDS;
+    case 0x1d: return ENDS;
     case 0x30:
-    case 0x31:
-        return QUIC_PROTOCOL_VIOLATION; /* not announced */
-    default:
-        return LIVES;
+    case 0x31: return QUIC_PROTOCOL_VIOLATION; /* not announced */
+    default: return LIVES;
     }
 }
-
-/* ---- states */
 
 struct script {
     bool hold_message_3, hold_done, cut_answer;
@@ -184,10 +120,8 @@ static bool act(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len
     struct script *s = p->context;
     struct packet_header h;
     (void)n;
-    if (from == 0 && s->hold_message_3 && n > 0)
-        return false;
-    if (from == 1 && s->hold_done && (bytes[0] & 0x80) == 0)
-        return false;
+    if (from == 0 && s->hold_message_3 && n > 0) return false;
+    if (from == 1 && s->hold_done && (bytes[0] & 0x80) == 0) return false;
     if (from == 1 && s->cut_answer && packet_parse(bytes, len, &h) == 0 &&
         h.type == PACKET_INITIAL) {
         pair_post(p, 0, &p->side[1].address, bytes, h.packet_len, p->now_us + p->delay_us);
@@ -217,8 +151,7 @@ static struct pair *brought_into(enum state state, bool client, struct script *s
     if (state >= CLOSING) {
         int closer = state == CLOSING ? i : 1 - i;
         quic_transport.conn_close(p->side[closer].conn, 5, NULL, 0, p->now_us);
-        if (state == DRAINING)
-            pair_run(p, p->delay_us + 1);
+        if (state == DRAINING) pair_run(p, p->delay_us + 1);
     }
     return p;
 }
@@ -229,18 +162,14 @@ static void check_state(struct pair *p, enum state state, bool client)
     static const uint8_t phases[] = {QUIC_HANDSHAKING, QUIC_UP, QUIC_UP, QUIC_CLOSING,
                                      QUIC_DRAINING};
     assert_int_equal(c->phase, phases[state]);
-    if (state == UNCONFIRMED)
-        assert_int_equal(c->confirmed, !client);
-    if (state == CONFIRMED)
-        assert_true(c->confirmed);
+    if (state == UNCONFIRMED) assert_int_equal(c->confirmed, !client);
+    if (state == CONFIRMED) assert_true(c->confirmed);
 }
 
 static bool has_keys_to_seal(const struct connection *c, enum packet_type packet)
 {
-    if (packet == PACKET_SHORT)
-        return c->has_write;
-    if (c->hs == NULL || c->phase > QUIC_UP)
-        return false;
+    if (packet == PACKET_SHORT) return c->has_write;
+    if (c->hs == NULL || c->phase > QUIC_UP) return false;
     return packet == PACKET_INITIAL ? c->hs->has_initial
                                     : c->hs->adopted != NULL && c->hs->adopted->has_keys;
 }
@@ -253,8 +182,7 @@ static bool one(bool client, enum state state, enum packet_type packet, uint64_t
     int to = client ? 0 : 1;
     struct connection *c = reseal_only(p, to), *from = reseal_only(p, 1 - to);
     check_state(p, state, client);
-    if (state == CLOSING)
-        from->phase = QUIC_UP; /* it has not heard of it */
+    if (state == CLOSING) from->phase = QUIC_UP; /* it has not heard of it */
     if (!has_keys_to_seal(from, packet) || (state >= CLOSING && from->phase > QUIC_UP)) {
         pair_free(p);
         return false;
@@ -351,16 +279,11 @@ static void test_frames_after_message_3_in_the_completing_packet_do_no_harm(void
             noise_handshake.bytes(client->hs->adopted->handshake, HANDSHAKE_HANDSHAKE, &data);
         struct writer w = writer_of(payload, sizeof payload);
         assert_true(frame_write_crypto(&w, 0, data, len));
-        if (variant == ACK)
-            frame_write_ack(&w, &range, 1, 1, 0, NULL);
-        if (variant == CRYPTO)
-            frame_write_crypto(&w, 0, data, len);
-        if (variant == CRYPTO_BEYOND)
-            frame_write_crypto(&w, len, data, 8);
-        if (variant == CLOSE)
-            frame_write_close(&w, false, 0, 0, NULL, 0);
-        if (variant == PING)
-            frame_write_ping(&w);
+        if (variant == ACK) frame_write_ack(&w, &range, 1, 1, 0, NULL);
+        if (variant == CRYPTO) frame_write_crypto(&w, 0, data, len);
+        if (variant == CRYPTO_BEYOND) frame_write_crypto(&w, len, data, 8);
+        if (variant == CLOSE) frame_write_close(&w, false, 0, 0, NULL, 0);
+        if (variant == PING) frame_write_ping(&w);
         reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
         assert_true(p->side[1].up);
         assert_int_equal(reseal_only(p, 1)->phase, QUIC_UP);
@@ -389,8 +312,7 @@ static void test_message_3_in_pieces_and_out_of_order_is_put_together(void **sta
                 frame_write_ping(&w);
                 if ((at / piece % 2 == 1 || round > 0) && !p->side[1].up)
                     reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
-                if (at < piece)
-                    break;
+                if (at < piece) break;
             }
         }
         assert_true(p->side[1].up);
@@ -419,8 +341,7 @@ static void test_handshake_bytes_beyond_the_buffer_close(void **state)
         reseal_give(p, 0, PACKET_HANDSHAKE, payload, writer_len(&w));
         const struct connection *c = reseal_only(p, 1);
         int got = c->phase == QUIC_HANDSHAKING ? LIVES : (int)c->close_code;
-        if (got != rows[i].code)
-            fail_msg("row %zu: %d", i, got);
+        if (got != rows[i].code) fail_msg("row %zu: %d", i, got);
         pair_free(p);
     }
 }

@@ -40,8 +40,7 @@ static uint64_t shake(struct pair *p, uint64_t limit_us)
     (void)pair_dial(p);
     while (!(p->side[0].up && p->side[1].up) && !p->side[0].ended && pair_step(p, until)) {
     }
-    if (!(p->side[0].up && p->side[1].up))
-        return UINT64_MAX;
+    if (!(p->side[0].up && p->side[1].up)) return UINT64_MAX;
     assert_same_keys(p);
     return p->now_us - start;
 }
@@ -76,8 +75,7 @@ static void test_a_thousand_handshakes_complete_under_thirty_percent_loss(void *
         p->filter = drop_by_chance;
         uint64_t us = shake(p, 60000000);
         assert_int_not_equal(us, UINT64_MAX);
-        if (us > slowest)
-            slowest = us;
+        if (us > slowest) slowest = us;
         pair_free(p);
     }
     assert_true(slowest < 30000000);
@@ -113,8 +111,7 @@ static void test_every_drop_pattern_of_the_first_ten_datagrams_completes(void **
         struct fault f = {.pattern = pattern, .bits = 10};
         struct pair *p = seeded(1, &f);
         p->filter = drop_by_pattern;
-        if (shake(p, 60000000) == UINT64_MAX)
-            fail_msg("pattern %03x does not complete", pattern);
+        if (shake(p, 60000000) == UINT64_MAX) fail_msg("pattern %03x does not complete", pattern);
         pair_run(p, 20000000);
         /* And both forget the handshake: HANDSHAKE_DONE comes through. */
         assert_true(side(p, 0)->confirmed && side(p, 1)->confirmed);
@@ -176,8 +173,7 @@ static bool damage_one(struct pair *p, int from, uint64_t n, uint8_t *bytes, siz
     struct fault *f = p->context;
     if (from == f->from && n == f->nth) {
         f->len = len;
-        if (f->at < len)
-            bytes[f->at] = (uint8_t)(bytes[f->at] ^ f->change);
+        if (f->at < len) bytes[f->at] = (uint8_t)(bytes[f->at] ^ f->change);
     }
     return true;
 }

@@ -16,8 +16,7 @@ static bool pass(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t le
     (void)len;
     if (from == 0 && n > 0 && (bytes[0] & 0xf0) == 0xe0) {
         p->extra_us = w->hold_us;
-        if (w->drop_handshake)
-            return false;
+        if (w->drop_handshake) return false;
     }
     return !w->dark[from];
 }
@@ -47,8 +46,6 @@ static struct stream *opened(struct pair *p, int i)
     assert_non_null(s);
     return s;
 }
-
-/* ---- what leaves when */
 
 static void test_a_hundred_small_writes_and_one_turn_make_one_datagram(void **state)
 {
@@ -120,13 +117,11 @@ static void test_data_may_follow_after_one_round_trip(void **state)
     struct pair *p = wired(&w);
     uint64_t start = p->now_us;
     (void)pair_dial(p);
-    while (!p->side[0].up)
-        assert_true(pair_step(p, start + 1000000));
+    while (!p->side[0].up) assert_true(pair_step(p, start + 1000000));
     struct stream *s = opened(p, 0);
     (void)stream_write(s, "first", 5, false, true, p->now_us);
     pair_turn(p);
-    while (!p->side[1].up)
-        assert_true(pair_step(p, start + 1000000));
+    while (!p->side[1].up) assert_true(pair_step(p, start + 1000000));
     pair_run(p, 100);
     assert_int_equal(p->now_us - start, 3 * p->delay_us + 100);
     struct stream *r = streams_get(p->side[1].conn, s->id);
@@ -167,8 +162,7 @@ static void test_packets_before_message_3_are_kept_sealed_and_used(void **state)
     struct flow f[12];
     w.hold_us = 30000;
     (void)pair_dial(p);
-    while (!p->side[0].up)
-        assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
     pair_turn(p);
     for (size_t i = 0; i < 12; i++) { /* a datagram each */
         flow_open(p, &f[i], 0, 20);
@@ -183,14 +177,11 @@ static void test_packets_before_message_3_are_kept_sealed_and_used(void **state)
     assert_true(p->side[1].budget.used > held);
     pair_run(p, 30000);
     assert_true(p->side[1].up);
-    for (size_t i = 0; i < 12; i++)
-        flow_read(p, &f[i]);
-    for (size_t i = 0; i < QUIC_EARLY_MAX; i++)
-        flow_expect_whole(&f[i]);
+    for (size_t i = 0; i < 12; i++) flow_read(p, &f[i]);
+    for (size_t i = 0; i < QUIC_EARLY_MAX; i++) flow_expect_whole(&f[i]);
     assert_int_equal(p->side[1].conn->streams->count, QUIC_EARLY_MAX);
     (void)flow_run(p, f, 12, 5000000);
-    for (size_t i = 0; i < 12; i++)
-        flow_expect_whole(&f[i]);
+    for (size_t i = 0; i < 12; i++) flow_expect_whole(&f[i]);
     pair_free(p);
 }
 
@@ -201,8 +192,7 @@ static void test_early_packets_of_a_dial_that_dies_are_given_back(void **state)
     struct pair *p = wired(&w);
     w.drop_handshake = true;
     (void)pair_dial(p);
-    while (!p->side[0].up)
-        assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
     for (int i = 0; i < 3; i++) {
         (void)stream_write(opened(p, 0), "x", 1, false, false, p->now_us);
         pair_turn(p);
@@ -215,8 +205,6 @@ static void test_early_packets_of_a_dial_that_dies_are_given_back(void **state)
     assert_int_equal(p->side[1].budget.used, 0);
     pair_free(p);
 }
-
-/* ---- rest and life */
 
 static void test_an_idle_connection_costs_at_most_sixteen_kibibytes(void **state)
 {
@@ -313,16 +301,13 @@ static void test_a_held_connection_to_a_dead_peer_ends_in_the_idle_timeout(void 
     w.dark[0] = w.dark[1] = true; /* with a full window: there is no room for a keep-alive */
     uint64_t steps = 0, start = p->now_us;
     pair_run(p, 1000000);
-    while (!p->side[0].ended && pair_step(p, start + 60000000))
-        steps++;
+    while (!p->side[0].ended && pair_step(p, start + 60000000)) steps++;
     assert_true(p->side[0].ended);
     assert_int_equal(p->side[0].end_reason, WEIR_REASON_IDLE);
     assert_in_range(p->now_us - start, 29000000, 33000000);
     assert_true(steps < 300);
     pair_free(p);
 }
-
-/* ---- the end */
 
 static void test_a_closed_side_answers_packets_1_2_4_8_and_then_forgets(void **state)
 {
@@ -398,8 +383,7 @@ static void test_a_close_before_confirmation_reaches_a_listener_that_has_no_keys
     p->sweep = true;
     w.drop_handshake = true;
     (void)pair_dial(p);
-    while (!p->side[0].up)
-        assert_true(pair_step(p, p->now_us + 1000000));
+    while (!p->side[0].up) assert_true(pair_step(p, p->now_us + 1000000));
     pair_turn(p); /* message 3 is lost */
     w.drop_handshake = false;
     quic_transport.conn_close(p->side[0].conn, 5, "changed my mind", 15, p->now_us);

@@ -37,6 +37,7 @@ static void test_a_packet_is_lost_by_time_when_the_timer_says(void **state)
 
 static void test_pto_by_table(void **state)
 {
+    /* long: one table */
     /* Packets are sent at START + the column (ms), 0: none. Without a sample a PTO is 997 ms. */
     static const struct {
         const char *name;

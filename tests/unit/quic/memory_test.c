@@ -20,8 +20,7 @@ static bool copies(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t 
     (void)from;
     (void)bytes;
     (void)len;
-    if (n % 7 == 3)
-        p->extra_us = 3000; /* out of order: ranges are remembered */
+    if (n % 7 == 3) p->extra_us = 3000; /* out of order: ranges are remembered */
     return n % 31 != 30;
 }
 
@@ -46,8 +45,7 @@ static struct stream *open_one(struct pair *p, int side, struct flow *f)
     if (p->side[side].conn != NULL && !is_over(p))
         s = streams_open_local(p->side[side].conn, false, 3, &error);
     memset(f, 0, sizeof *f);
-    if (s == NULL)
-        return NULL;
+    if (s == NULL) return NULL;
     *f = (struct flow){.from = side, .id = s->id, .total = BYTES, .open = true};
     return s;
 }
@@ -60,17 +58,14 @@ static void transfer(struct pair *p, struct life *l)
     while (p->now_us < until && !is_over(p)) {
         for (int i = 0; i < 2; i++) {
             fail_some(p, l);
-            if (!has[i])
-                has[i] = open_one(p, i, &f[i]) != NULL;
-            if (!has[i])
-                continue;
+            if (!has[i]) has[i] = open_one(p, i, &f[i]) != NULL;
+            if (!has[i]) continue;
             flow_write(p, &f[i]);
             flow_read(p, &f[i]);
         }
         pair_turn(p);
         l->whole = has[0] && has[1] && f[0].at_end && f[1].at_end;
-        if (l->whole)
-            return;
+        if (l->whole) return;
         fail_some(p, l);
         (void)pair_step(p, until);
     }
@@ -88,15 +83,13 @@ static bool live(uint64_t nth, struct life *l)
     fail_some(p, l);
     int error = quic_transport.dial(p->side[0].transport, &dial, p->now_us, &c);
     l->dialled = error == 0;
-    if (!l->dialled)
-        assert_int_equal(error, WEIR_E_MEMORY);
+    if (!l->dialled) assert_int_equal(error, WEIR_E_MEMORY);
     pair_send(p, 0);
     while (l->dialled && !(p->side[0].up && p->side[1].up) && !is_over(p) && p->now_us < until) {
         fail_some(p, l);
         (void)pair_step(p, until);
     }
-    if (p->side[0].up && p->side[1].up && !is_over(p))
-        transfer(p, l);
+    if (p->side[0].up && p->side[1].up && !is_over(p)) transfer(p, l);
     if (p->side[0].up && !p->side[0].ended) {
         int ignored;
         struct stream *s = streams_open_local(p->side[0].conn, true, 3, &ignored);

@@ -91,8 +91,7 @@ static void test_numbers_are_decoded_to_the_nearest(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         uint64_t got = packet_number_decode(rows[i].largest, rows[i].truncated, rows[i].bits);
-        if (got != rows[i].full)
-            print_message("row %zu\n", i);
+        if (got != rows[i].full) print_message("row %zu\n", i);
         assert_true(got == rows[i].full);
     }
 }
@@ -269,10 +268,8 @@ static void test_any_flipped_byte_is_refused(void **state)
     for (size_t i = 0; i < len; i++) {
         memcpy(bad, good, len);
         bad[i] ^= 0x01;
-        if (packet_parse(bad, len, &header) != 0)
-            continue;
-        if (header.pn_offset == 0)
-            continue;
+        if (packet_parse(bad, len, &header) != 0) continue;
+        if (header.pn_offset == 0) continue;
         assert_int_equal(
             packet_open(&keys, bad, &header, 8, &pn, &payload, &payload_len, &first_byte),
             WEIR_E_DECRYPT);
@@ -311,10 +308,8 @@ static void test_reserved_bits_are_told_only_of_authentic_packets(void **state)
             int got =
                 packet_open(&keys, packet, &header, 2, &pn, &payload, &payload_len, &first_byte);
             assert_int_equal(got, authentic ? WEIR_E_PROTOCOL : WEIR_E_DECRYPT);
-            if (authentic)
-                assert_int_equal(pn, 3);
-            if (authentic)
-                assert_int_equal(payload_len, 30);
+            if (authentic) assert_int_equal(pn, 3);
+            if (authentic) assert_int_equal(payload_len, 30);
         }
     }
 }
@@ -332,8 +327,7 @@ static void test_a_packet_without_frames_is_a_violation(void **state)
     protect_seal(&keys, 0, packet, 13, packet + 13, 0);
     protect_mask(&keys, packet + 13, mask);
     packet[0] ^= mask[0] & 0x1f;
-    for (unsigned i = 0; i < 4; i++)
-        packet[9 + i] ^= mask[1 + i];
+    for (unsigned i = 0; i < 4; i++) packet[9 + i] ^= mask[1 + i];
     assert_int_equal(packet_parse(packet, 29, &header), 0);
     assert_int_equal(packet_open(&keys, packet, &header, PACKET_NUMBER_NONE, &pn, &payload,
                                  &payload_len, &first_byte),
@@ -395,8 +389,7 @@ static void test_broken_headers_are_named(void **state)
         copy = realloc(copy, row->len > 0 ? row->len : 1);
         memcpy(copy, row->bytes, row->len);
         int got = packet_parse(copy, row->len, &header);
-        if (got != row->error)
-            print_message("%s: %d\n", row->what, got);
+        if (got != row->error) print_message("%s: %d\n", row->what, got);
         assert_int_equal(got, row->error);
         free(copy);
     }
@@ -581,7 +574,6 @@ int main(void)
         cmocka_unit_test(test_the_length_field_always_takes_two_bytes),
         cmocka_unit_test(test_ids_longer_than_twenty_bytes_are_not_kept),
     };
-    if (secret_init() != 0)
-        return 1;
+    if (secret_init() != 0) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

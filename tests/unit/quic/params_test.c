@@ -205,10 +205,8 @@ static void test_each_rule_is_applied_to_each_role(void **state)
         memcpy(copy, rows[i].bytes, rows[i].len);
         int client = params_decode(copy, rows[i].len, false, &p);
         int server = params_decode(copy, rows[i].len, true, &p);
-        if ((client == 0) != ((rows[i].good & C) != 0))
-            print_message("client: %s\n", rows[i].what);
-        if ((server == 0) != ((rows[i].good & S) != 0))
-            print_message("server: %s\n", rows[i].what);
+        if ((client == 0) != ((rows[i].good & C) != 0)) print_message("client: %s\n", rows[i].what);
+        if ((server == 0) != ((rows[i].good & S) != 0)) print_message("server: %s\n", rows[i].what);
         assert_int_equal(client, rows[i].good & C ? 0 : QUIC_TRANSPORT_PARAMETER);
         assert_int_equal(server, rows[i].good & S ? 0 : QUIC_TRANSPORT_PARAMETER);
         free(copy);
@@ -239,8 +237,7 @@ static void test_every_truncation_is_read_or_refused(void **state)
         memcpy(copy, out, cut);
         int error = params_decode(copy, cut, false, &p);
         assert_true(error == 0 || error == QUIC_TRANSPORT_PARAMETER);
-        if (error == 0)
-            whole++; /* cut between two parameters */
+        if (error == 0) whole++; /* cut between two parameters */
         free(copy);
     }
     assert_in_range(whole, 10, 17);

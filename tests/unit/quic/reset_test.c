@@ -135,8 +135,7 @@ static void test_a_reset_is_smaller_than_what_caused_it(void **state)
         count = p->side[1].datagrams - count;
         bytes = p->side[1].bytes - bytes;
         assert_int_equal(count, len > 29 ? 1 : 0);
-        if (count == 0)
-            continue;
+        if (count == 0) continue;
         assert_true(bytes < len && bytes >= 21 && bytes <= 50);
         pair_lose(p);
     }

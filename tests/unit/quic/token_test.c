@@ -143,7 +143,6 @@ int main(void)
         cmocka_unit_test(test_any_change_of_a_token_is_refused),
         cmocka_unit_test(test_a_reset_token_is_the_mac_of_the_id),
     };
-    if (secret_init() != 0)
-        return 1;
+    if (secret_init() != 0) return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,12 +18,9 @@ static bool disturb(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t
 {
     const struct net *net = p->context;
     (void)n;
-    if (p->now_us >= net->dark_from_us && p->now_us < net->dark_until_us)
-        return false;
-    if (rng_below(&p->rng, 100) < net->percent)
-        return false;
-    if (net->reorder_us > 0)
-        p->extra_us = rng_below(&p->rng, net->reorder_us);
+    if (p->now_us >= net->dark_from_us && p->now_us < net->dark_until_us) return false;
+    if (rng_below(&p->rng, 100) < net->percent) return false;
+    if (net->reorder_us > 0) p->extra_us = rng_below(&p->rng, net->reorder_us);
     if (rng_below(&p->rng, 100) < net->copy_percent)
         pair_post(p, 1 - from, &p->side[from].address, bytes, len,
                   p->now_us + p->delay_us + rng_below(&p->rng, 4 * p->delay_us));
@@ -171,11 +168,9 @@ static void test_many_streams_share_a_lossy_connection(void **state)
     struct net net = {.percent = 3};
     struct pair *p = disturbed(&net);
     struct flow f[40];
-    for (size_t i = 0; i < 40; i++)
-        flow_open(p, &f[i], (int)(i % 2), 60000 + i);
+    for (size_t i = 0; i < 40; i++) flow_open(p, &f[i], (int)(i % 2), 60000 + i);
     (void)flow_run(p, f, 40, 300000000);
-    for (size_t i = 0; i < 40; i++)
-        flow_expect_whole(&f[i]);
+    for (size_t i = 0; i < 40; i++) flow_expect_whole(&f[i]);
     pair_free(p);
 }
 
@@ -187,16 +182,13 @@ static void test_streams_beyond_the_limit_follow_as_others_end(void **state)
     struct flow f[100];
     p->sweep = true;
     for (unsigned round = 0; round < 12; round++) { /* 1200 streams, 256 at a time at most */
-        for (size_t i = 0; i < 100; i++)
-            flow_open(p, &f[i], 0, 100 + i);
+        for (size_t i = 0; i < 100; i++) flow_open(p, &f[i], 0, 100 + i);
         (void)flow_run(p, f, 100, 60000000);
-        for (size_t i = 0; i < 100; i++)
-            flow_expect_whole(&f[i]);
+        for (size_t i = 0; i < 100; i++) flow_expect_whole(&f[i]);
         /* Finish the listener's lanes too, so that the streams are over. */
         for (size_t i = 0; i < 100; i++) {
             struct stream *s = streams_get(p->side[1].conn, f[i].id);
-            if (s != NULL)
-                (void)stream_write(s, NULL, 0, false, true, p->now_us);
+            if (s != NULL) (void)stream_write(s, NULL, 0, false, true, p->now_us);
         }
         uint64_t until = p->now_us + 10000000;
         uint8_t byte;
@@ -204,8 +196,7 @@ static void test_streams_beyond_the_limit_follow_as_others_end(void **state)
                p->side[0].conn->streams->count + p->side[1].conn->streams->count > 0) {
             for (size_t i = 0; i < 100; i++) {
                 struct stream *s = streams_get(p->side[0].conn, f[i].id);
-                if (s != NULL)
-                    (void)stream_read(s, &byte, 1, p->now_us);
+                if (s != NULL) (void)stream_read(s, &byte, 1, p->now_us);
             }
             pair_turn(p);
             (void)pair_step(p, until);
@@ -217,8 +208,6 @@ static void test_streams_beyond_the_limit_follow_as_others_end(void **state)
     pair_free(p);
 }
 
-/* ---- memory */
-
 static void test_a_steady_flow_allocates_nothing(void **state)
 {
     (void)state;
@@ -227,11 +216,9 @@ static void test_a_steady_flow_allocates_nothing(void **state)
     struct flow f[2];
     flow_open(p, &f[0], 0, 40 * MIB);
     flow_open(p, &f[1], 1, 40 * MIB);
-    while (f[0].read < 20 * MIB || f[1].read < 20 * MIB)
-        (void)flow_run(p, f, 2, 10000);
+    while (f[0].read < 20 * MIB || f[1].read < 20 * MIB) (void)flow_run(p, f, 2, 10000);
     uint64_t calls = p->counter.calls, datagrams = p->side[0].datagrams;
-    while (f[0].read < 36 * MIB)
-        (void)flow_run(p, f, 2, 10000);
+    while (f[0].read < 36 * MIB) (void)flow_run(p, f, 2, 10000);
     assert_int_equal(p->counter.calls - calls, 0);
     assert_true(p->side[0].datagrams - datagrams > 10000);
     (void)flow_run(p, f, 2, 60000000);
@@ -247,8 +234,7 @@ static void test_a_steady_flow_under_loss_allocates_nearly_nothing(void **state)
     struct pair *p = disturbed(&net);
     struct flow f;
     flow_open(p, &f, 0, 10 * MIB);
-    while (f.read < 5 * MIB)
-        (void)flow_run(p, &f, 1, 10000);
+    while (f.read < 5 * MIB) (void)flow_run(p, &f, 1, 10000);
     uint64_t calls = p->counter.calls;
     (void)flow_run(p, &f, 1, 600000000);
     flow_expect_whole(&f);
@@ -298,13 +284,10 @@ static void test_the_budget_of_a_small_node_holds_whatever_flows(void **state)
         f[i].paused = i % 4 < 2;
     }
     (void)flow_run(p, f, 16, 30000000);
-    for (size_t i = 0; i < 16; i++)
-        f[i].paused = false;
+    for (size_t i = 0; i < 16; i++) f[i].paused = false;
     (void)flow_run(p, f, 16, 300000000);
-    for (size_t i = 0; i < 16; i++)
-        flow_expect_whole(&f[i]);
-    for (int i = 0; i < 2; i++)
-        assert_true(p->side[i].budget.peak <= MIB);
+    for (size_t i = 0; i < 16; i++) flow_expect_whole(&f[i]);
+    for (int i = 0; i < 2; i++) assert_true(p->side[i].budget.peak <= MIB);
     pair_free(p);
 }
 
@@ -338,14 +321,12 @@ static void test_a_node_without_room_waits_quietly_and_goes_on(void **state)
         struct budget *b = &p->side[side].budget;
         uint64_t max = b->max;
         pair_run(p, 3000000);
-        for (int i = 0; i < 2; i++)
-            quic_transport.conn_hold(p->side[i].conn, true, p->now_us);
+        for (int i = 0; i < 2; i++) quic_transport.conn_hold(p->side[i].conn, true, p->now_us);
         b->max = b->used;
         uint64_t steps = 0, until = p->now_us + 20000000;
         flow_write(p, &f);
         pair_turn(p);
-        while (p->now_us < until && pair_step(p, until))
-            steps++;
+        while (p->now_us < until && pair_step(p, until)) steps++;
         assert_in_range(steps, 20, 2000);
         b->max = max;
         transport_recheck(p->side[side].transport, p->now_us);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the UDP transport as a whole, two of them on a wire in virtual time. Method: pair.h; each test looks at what
- * node would see and at the datagrams that crossed. */
+/* Goal: the UDP transport as a whole, two of them on a wire in virtual time. Method: pair.h; each
+ * test looks at what node would see and at the datagrams that crossed. */
 #include "pair.h"
 
 static void test_two_transports_connect_in_one_round_trip(void **state)
@@ -70,7 +70,8 @@ static uint64_t pump(struct pair *p, uint64_t total, uint64_t limit_us)
         struct stream *r = remote_stream(p, 1, id);
         int64_t n;
         while (r != NULL && (n = stream_read(r, chunk, sizeof chunk, p->now_us)) > 0) {
-            for (int64_t i = 0; i < n; i++) assert_int_equal(chunk[i], (uint8_t)((read + (uint64_t)i) * 31 >> 3));
+            for (int64_t i = 0; i < n; i++)
+                assert_int_equal(chunk[i], (uint8_t)((read + (uint64_t)i) * 31 >> 3));
             read += (uint64_t)n;
         }
     }
@@ -91,7 +92,10 @@ static void test_a_megabyte_crosses_without_loss(void **state)
 
 static bool drop_some(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
 {
-    (void)from; (void)n; (void)bytes; (void)len;
+    (void)from;
+    (void)n;
+    (void)bytes;
+    (void)len;
     uint8_t r;
     uint64_t keep = p->entropy_counter;
     pair_fill(p, &r, 1);

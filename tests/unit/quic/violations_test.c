@@ -32,10 +32,8 @@ static void expect(struct pair *p, int victim, int code, const char *name)
 {
     const struct connection *c = reseal_only(p, victim);
     int got = c->phase == QUIC_UP ? LIVES : (int)c->close_code;
-    if (got != code)
-        fail_msg("%s: outcome %d instead of %d", name, got, code);
-    if (code == LIVES)
-        return;
+    if (got != code) fail_msg("%s: outcome %d instead of %d", name, got, code);
+    if (code == LIVES) return;
     /* And the hostile side can read why. */
     pair_send(p, victim);
     pair_run(p, 100000);
@@ -116,8 +114,7 @@ static void over_connection_credit(struct pair *p, struct writer *w)
 static void far_over_connection_credit(struct pair *p, struct writer *w)
 {
     (void)p;
-    for (uint64_t id = 0; id < 12; id += 4)
-        stream(w, id, STREAM_FIRST - 1, 1, false);
+    for (uint64_t id = 0; id < 12; id += 4) stream(w, id, STREAM_FIRST - 1, 1, false);
 }
 static void last_stream(struct pair *p, struct writer *w)
 {
@@ -293,8 +290,7 @@ static void retires_more_than_it_gives(struct pair *p, struct writer *w)
     writer_u8(w, 1);
     writer_u8(w, 2);
     writer_u8(w, 8);
-    for (int i = 0; i < 24; i++)
-        writer_u8(w, 0);
+    for (int i = 0; i < 24; i++) writer_u8(w, 0);
 }
 static void id_without_bytes(struct pair *p, struct writer *w)
 {
@@ -303,8 +299,7 @@ static void id_without_bytes(struct pair *p, struct writer *w)
     writer_u8(w, 1);
     writer_u8(w, 0);
     writer_u8(w, 0);
-    for (int i = 0; i < 16; i++)
-        writer_u8(w, 0);
+    for (int i = 0; i < 16; i++) writer_u8(w, 0);
 }
 static void cut_off(struct pair *p, struct writer *w)
 {
@@ -378,8 +373,6 @@ static void test_each_violation_closes_with_its_code(void **state)
     }
 }
 
-/* ---- floods */
-
 struct seen {
     uint64_t path_responses, retires, max_data, datagrams;
 };
@@ -396,8 +389,7 @@ static bool watch_listener(struct pair *p, int from, uint64_t n, uint8_t *bytes,
 {
     struct seen *s = p->context;
     (void)n;
-    if (from == 0)
-        return true;
+    if (from == 0) return true;
     s->datagrams++;
     reseal_open(p, 0, bytes, len, note, s);
     return false; /* the flooder acknowledges nothing */
@@ -458,8 +450,7 @@ static void test_a_flood_of_new_connection_ids_is_bounded_and_closed(void **stat
             if (i % 4 == 0)
                 pair_send(
                     p, 1); /* a RETIRE leaves now and then, is never acknowledged, and comes back */
-            if (i % 1000 == 0)
-                p->now_us += 1000000;
+            if (i % 1000 == 0) p->now_us += 1000000;
         }
         assert_int_equal(victim->close_code, QUIC_CONNECTION_ID_LIMIT);
         assert_true(given < 100000);
@@ -503,8 +494,7 @@ static void test_a_flood_of_pings_and_tiny_fragments_holds_little(void **state)
         stream(&w, 0, 1 + 2 * (i % 60000), 1, false);
         frame_write_ping(&w);
         give(p, 0, &w);
-        if (i % 100 == 0)
-            pair_send(p, 1), pair_lose(p);
+        if (i % 100 == 0) pair_send(p, 1), pair_lose(p);
     }
     assert_int_equal(reseal_only(p, 1)->phase, QUIC_UP);
     assert_true(p->side[1].budget.used - held < 2 * STREAM_FIRST + 65536);
@@ -540,8 +530,7 @@ static void test_replayed_packets_are_counted_and_change_nothing(void **state)
     size_t len = reseal_packet(reseal_only(p, 0), PACKET_SHORT, payload, writer_len(&w), 0,
                                p->now_us, out, sizeof out);
     uint64_t before = p->side[1].metrics.value[METRIC_PACKETS_DUPLICATE];
-    for (int i = 0; i < 10; i++)
-        pair_inject(p, 1, &p->side[0].address, out, len);
+    for (int i = 0; i < 10; i++) pair_inject(p, 1, &p->side[0].address, out, len);
     assert_int_equal(p->side[1].metrics.value[METRIC_PACKETS_DUPLICATE] - before, 9);
     assert_int_equal(p->side[1].conn->streams->receive_used, 5);
     pair_free(p);

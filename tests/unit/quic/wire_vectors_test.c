@@ -48,8 +48,6 @@ struct vectors {
     bool in_group, has_entry;
 };
 
-/* ---- the text */
-
 static void begin(struct vectors *v, const char *group)
 {
     fprintf(v->out, "%s\"%s\": {", v->in_group ? "\n  },\n  " : "  ", group);
@@ -80,8 +78,6 @@ static void put_keys(struct vectors *v, const char *side, const uint8_t secret[3
     snprintf(name, sizeof name, "%s_hp", side);
     put(v, name, keys.hp, sizeof keys.hp);
 }
-
-/* ---- what everything starts from */
 
 /* Bytes that count up from `first`: recognisable in a dump, and nobody's real key. */
 static void count_up(uint8_t *bytes, size_t len, unsigned first)
@@ -144,8 +140,6 @@ static void put_inputs(struct vectors *v, const char *group, const struct side *
     put(v, "noise_payload", s->payload, s->payload_len);
 }
 
-/* ---- the provider: both sides, every byte that goes between them */
-
 static void fill_ephemeral(void *context, void *out, size_t len)
 {
     const struct side *s = context;
@@ -158,8 +152,11 @@ static struct handshake *provider_open(struct side *s, struct entropy *entropy, 
     struct handshake *h = NULL;
     entropy->fill = fill_ephemeral;
     entropy->context = s;
-    struct handshake_config config = {.mem = mem_system(), .entropy = entropy, .key = &s->key,
-                                      .static_secret = s->static_secret, .client = client};
+    struct handshake_config config = {.mem = mem_system(),
+                                      .entropy = entropy,
+                                      .key = &s->key,
+                                      .static_secret = s->static_secret,
+                                      .client = client};
     assert_int_equal(noise_handshake.open(&config, &h), 0);
     return h;
 }
@@ -206,8 +203,6 @@ static void run_provider(struct side *c, struct side *s)
     noise_handshake.close(client);
     noise_handshake.close(server);
 }
-
-/* ---- Noise alone, from the initiator's side, token by token */
 
 static void put_state(struct vectors *v, const char *step, const struct noise_state *n)
 {
@@ -276,8 +271,6 @@ static void put_noise(struct vectors *v)
     put(v, "exporter", exporter, 32);
 }
 
-/* ---- packets */
-
 static void put_secrets(struct vectors *v)
 {
     uint8_t client[32], server[32];
@@ -328,7 +321,9 @@ static size_t initial_datagram(const struct vectors *v, uint8_t datagram[DATAGRA
 /* "hello" on a new stream of the protocol "echo/1", finished; packet number 0. */
 static void put_one_rtt(struct vectors *v)
 {
-    static const uint8_t data[] = "\x06" "echo/1" "hello";
+    static const uint8_t data[] = "\x06"
+                                  "echo/1"
+                                  "hello";
     uint8_t packet[128];
     struct protect_keys keys;
     struct writer w = writer_of(packet, sizeof packet - PACKET_TAG_LEN);
@@ -346,8 +341,8 @@ static void put_retry(struct vectors *v)
     uint8_t token[24], packet[128];
     struct writer w = writer_of(packet, sizeof packet);
     count_up(token, sizeof token, 0x70);
-    size_t len = packet_write_retry(&w, &v->client.scid, &v->retry_scid, token, sizeof token,
-                                    &v->dcid);
+    size_t len =
+        packet_write_retry(&w, &v->client.scid, &v->retry_scid, token, sizeof token, &v->dcid);
     put(v, "retry_source_connection_id", v->retry_scid.bytes, v->retry_scid.len);
     put(v, "retry_token", token, sizeof token);
     put(v, "retry_packet", packet, len);
@@ -409,8 +404,6 @@ static void update(const struct vectors *v)
     assert_int_equal(fclose(file), 0);
 }
 
-/* ---- tests */
-
 static void test_the_file_holds_what_the_code_does(void **state)
 {
     struct vectors *v = *state;
@@ -446,8 +439,8 @@ static void open_first(uint8_t datagram[DATAGRAM], struct packet_header *h,
     assert_int_equal(h->packet_len, DATAGRAM);
     schedule_initial(schedule_salt, SCHEDULE_SALT_SIZE, h->dcid.bytes, h->dcid.len, client, server);
     assert_int_equal(protect_keys_derive(&keys, AEAD_CHACHA20_POLY1305, client), 0);
-    assert_int_equal(packet_open(&keys, datagram, h, PACKET_NUMBER_NONE, &number, &payload, &len,
-                                 &first), 0);
+    assert_int_equal(
+        packet_open(&keys, datagram, h, PACKET_NUMBER_NONE, &number, &payload, &len, &first), 0);
     assert_int_equal(number, 0);
     struct reader r = reader_of(payload, len);
     assert_int_equal(frame_read(&r, &f), 0);
@@ -498,9 +491,15 @@ static void test_the_transport_builds_its_first_datagram_the_same_way(void **sta
     limits_derive(&limits, 0, 0);
     log_init(&log, mem_system(), 8, LOG_ERROR);
     budget_init(&budget, NULL, LIMIT_SCOPE_NODE, LIMIT_NODE_MEMORY, 1 << 20, NULL);
-    struct transport_env env = {.mem = mem_system(), .budget = &budget, .metrics = &metrics,
-                                .log = &log, .limits = &limits, .entropy = &entropy,
-                                .key = &own.client.key, .hash_key = hash_key, .network = ""};
+    struct transport_env env = {.mem = mem_system(),
+                                .budget = &budget,
+                                .metrics = &metrics,
+                                .log = &log,
+                                .limits = &limits,
+                                .entropy = &entropy,
+                                .key = &own.client.key,
+                                .hash_key = hash_key,
+                                .network = ""};
     struct transport_dial dial = {.remote = endpoint_ip4(192, 0, 2, 1, 4001)};
     struct datagram_out out = {.data = data, .cap = sizeof data};
     struct transport *transport = open_transport(&env);

@@ -72,8 +72,7 @@ static void test_a_delay_of_nothing_can_be_asked_for(void **state)
 
 static void test_jitter_is_uniform_and_keeps_the_order(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1001,
-                                 .jitter_us = 1000};
+    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1001, .jitter_us = 1000};
     uint64_t last_us = 0, sum_us = 0, now_us, most_us = 0;
     struct setup s;
     uint32_t i;
@@ -210,13 +209,15 @@ static void test_bursts_have_their_length_and_their_share(void **state)
 
 static void test_a_blackhole_takes_all_from_its_start_to_before_its_end(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .blackhole_start_us = 100,
-                                 .blackhole_end_us = 200};
+    weir_link_options options = {
+        .size = sizeof options, .blackhole_start_us = 100, .blackhole_end_us = 200};
     static const struct {
         uint64_t now_us;
         enum verdict verdict;
-    } cases[] = {{99, VERDICT_DELIVERED}, {100, VERDICT_LOST_BLACKHOLE},
-                 {199, VERDICT_LOST_BLACKHOLE}, {200, VERDICT_DELIVERED}};
+    } cases[] = {{99, VERDICT_DELIVERED},
+                 {100, VERDICT_LOST_BLACKHOLE},
+                 {199, VERDICT_LOST_BLACKHOLE},
+                 {200, VERDICT_DELIVERED}};
     struct setup s;
     size_t i;
 
@@ -231,8 +232,10 @@ static void test_a_blackhole_takes_all_from_its_start_to_before_its_end(void **s
 static void test_bandwidth_is_exact_over_many_datagrams(void **state)
 {
     /* 1200 bytes at 7 Mbit/s take 1371.43 us: parts of a microsecond must add up. */
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1,
-                                 .bandwidth_bps = 7000000, .queue_bytes = UINT64_C(1) << 30};
+    weir_link_options options = {.size = sizeof options,
+                                 .delay_us_plus1 = 1,
+                                 .bandwidth_bps = 7000000,
+                                 .queue_bytes = UINT64_C(1) << 30};
     uint64_t arrival_us = 0;
     struct setup s;
     uint32_t i;
@@ -248,8 +251,8 @@ static void test_bandwidth_is_exact_over_many_datagrams(void **state)
 
 static void test_a_full_queue_drops_the_newest(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .bandwidth_bps = 8000000,
-                                 .queue_bytes = 5000};
+    weir_link_options options = {
+        .size = sizeof options, .bandwidth_bps = 8000000, .queue_bytes = 5000};
     struct setup s;
     uint32_t i;
 
@@ -280,8 +283,8 @@ static void test_a_link_without_bandwidth_limit_holds_a_bounded_amount(void **st
 
 static void test_a_reordered_datagram_is_overtaken_and_delays_nobody(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1001,
-                                 .reorder_ppm = 250000, .reorder_us = 700};
+    weir_link_options options = {
+        .size = sizeof options, .delay_us_plus1 = 1001, .reorder_ppm = 250000, .reorder_us = 700};
     uint32_t i, held = 0;
     struct setup s;
 
@@ -302,8 +305,7 @@ static void test_a_reordered_datagram_is_overtaken_and_delays_nobody(void **stat
 
 static void test_a_duplicate_follows_its_original(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .duplicate_ppm = 200000,
-                                 .jitter_us = 300};
+    weir_link_options options = {.size = sizeof options, .duplicate_ppm = 200000, .jitter_us = 300};
     uint32_t i, doubled = 0;
     struct setup s;
 
@@ -395,8 +397,8 @@ static void test_the_two_directions_draw_apart(void **state)
 
 static void test_corruption_changes_one_to_n_bytes_anywhere(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .corrupt_ppm = 500000,
-                                 .corrupt_bytes_max = 8};
+    weir_link_options options = {
+        .size = sizeof options, .corrupt_ppm = 500000, .corrupt_bytes_max = 8};
     uint32_t i, changed = 0, counts[9] = {0}, places[40] = {0};
     uint8_t original[40], data[40];
     struct setup s;
@@ -440,9 +442,13 @@ static void test_corruption_changes_one_to_n_bytes_anywhere(void **state)
 
 static void test_a_reliable_link_turns_every_loss_into_delay(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1001,
-                                 .loss_ppm = 500000, .drop_pattern = 1, .duplicate_ppm = 1000000,
-                                 .blackhole_start_us = 50000000, .blackhole_end_us = 52000000};
+    weir_link_options options = {.size = sizeof options,
+                                 .delay_us_plus1 = 1001,
+                                 .loss_ppm = 500000,
+                                 .drop_pattern = 1,
+                                 .duplicate_ppm = 1000000,
+                                 .blackhole_start_us = 50000000,
+                                 .blackhole_end_us = 52000000};
     uint64_t sum_us = 0, now_us, last_us = 0;
     struct link_fate fate;
     struct setup s;
@@ -469,8 +475,8 @@ static void test_a_reliable_link_turns_every_loss_into_delay(void **state)
 
 static void test_a_reliable_link_that_loses_everything_still_delivers(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 1001,
-                                 .loss_ppm = 1000000};
+    weir_link_options options = {
+        .size = sizeof options, .delay_us_plus1 = 1001, .loss_ppm = 1000000};
     struct link_fate fate;
     struct setup s;
 

@@ -94,8 +94,8 @@ static void test_a_run_is_split_and_keeps_its_mark(void **state)
     struct network network;
     struct endpoint one = address_of(1);
     uint8_t bytes[] = "aaaabbbbcc";
-    struct datagram_out out = {.remote = address_of(2), .data = bytes, .len = 10, .segment = 4,
-                               .ecn = 2};
+    struct datagram_out out = {
+        .remote = address_of(2), .data = bytes, .len = 10, .segment = 4, .ecn = 2};
 
     (void)state;
     network_init(&network, mem_system(), 1, false);
@@ -176,8 +176,10 @@ static void test_an_address_that_changed_hands_receives_nothing_old(void **state
 
 static void test_corruption_never_touches_the_sender_and_copies_differ_alone(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .corrupt_ppm = 1000000,
-                                 .duplicate_ppm = 1000000, .corrupt_bytes_max = 4};
+    weir_link_options options = {.size = sizeof options,
+                                 .corrupt_ppm = 1000000,
+                                 .duplicate_ppm = 1000000,
+                                 .corrupt_bytes_max = 4};
     uint8_t bytes[] = "0123456789";
     struct endpoint one = address_of(1);
     struct datagram_out out = {.remote = address_of(2), .data = bytes, .len = 10, .segment = 10};
@@ -272,8 +274,8 @@ static void test_a_reply_on_its_way_to_an_old_binding_is_lost(void **state)
 
 static void test_two_peers_that_both_rebind_do_not_lose_each_other(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = 101,
-                                 .rebind_every_us = 5000};
+    weir_link_options options = {
+        .size = sizeof options, .delay_us_plus1 = 101, .rebind_every_us = 5000};
     struct endpoint known[3] = {{0}, address_of(1), address_of(2)};
     struct network network;
     uint32_t i, from = 1, moves = 0;
@@ -303,11 +305,18 @@ static void test_two_peers_that_both_rebind_do_not_lose_each_other(void **state)
 /* 400 datagrams between four nodes under every fault. @return the trace hash */
 static uint64_t run_storm(const struct mem *mem, uint64_t seed, uint32_t loss_ppm)
 {
-    weir_link_options options = {.size = sizeof options, .jitter_us = 3000, .loss_ppm = loss_ppm,
-                                 .bandwidth_bps = 1000000, .queue_bytes = 3000,
-                                 .burst_ppm = 20000, .burst_length = 3, .duplicate_ppm = 100000,
-                                 .reorder_ppm = 100000, .reorder_us = 5000,
-                                 .corrupt_ppm = 100000, .rebind_every_us = 20000};
+    weir_link_options options = {.size = sizeof options,
+                                 .jitter_us = 3000,
+                                 .loss_ppm = loss_ppm,
+                                 .bandwidth_bps = 1000000,
+                                 .queue_bytes = 3000,
+                                 .burst_ppm = 20000,
+                                 .burst_length = 3,
+                                 .duplicate_ppm = 100000,
+                                 .reorder_ppm = 100000,
+                                 .reorder_us = 5000,
+                                 .corrupt_ppm = 100000,
+                                 .rebind_every_us = 20000};
     struct network network;
     struct datagram_in in;
     uint64_t hash, now_us;

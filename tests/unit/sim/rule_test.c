@@ -14,8 +14,8 @@ static const uint8_t hash_key[16] = {9};
 static void set_delay(struct rules *rules, uint32_t a, uint32_t b, uint64_t delay_us,
                       uint32_t one_way)
 {
-    weir_link_options options = {.size = sizeof options, .delay_us_plus1 = delay_us + 1,
-                                 .one_way = one_way};
+    weir_link_options options = {
+        .size = sizeof options, .delay_us_plus1 = delay_us + 1, .one_way = one_way};
 
     assert_int_equal(rules_set(rules, a, b, &options), 0);
 }
@@ -72,8 +72,8 @@ static void test_settings_out_of_range_are_refused(void **state)
 
 static void test_the_queue_is_one_round_trip_of_bandwidth_but_not_small(void **state)
 {
-    weir_link_options options = {.size = sizeof options, .bandwidth_bps = 100000000,
-                                 .delay_us_plus1 = 50001};
+    weir_link_options options = {
+        .size = sizeof options, .bandwidth_bps = 100000000, .delay_us_plus1 = 50001};
     struct rules rules;
 
     (void)state;

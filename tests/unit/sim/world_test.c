@@ -261,10 +261,15 @@ static void test_names_of_nodes_resolve_at_the_same_instant(void **state)
     static const struct {
         const char *name;
         int error;
-    } cases[] = {{"n2", 0}, {"node2", 0}, {"n3", WEIR_E_HOST_UNKNOWN},
-                 {"n02", WEIR_E_HOST_UNKNOWN}, {"n", WEIR_E_HOST_UNKNOWN},
-                 {"n2x", WEIR_E_HOST_UNKNOWN}, {"n99999999999", WEIR_E_HOST_UNKNOWN},
-                 {"example", WEIR_E_HOST_UNKNOWN}, {"", WEIR_E_HOST_UNKNOWN}};
+    } cases[] = {{"n2", 0},
+                 {"node2", 0},
+                 {"n3", WEIR_E_HOST_UNKNOWN},
+                 {"n02", WEIR_E_HOST_UNKNOWN},
+                 {"n", WEIR_E_HOST_UNKNOWN},
+                 {"n2x", WEIR_E_HOST_UNKNOWN},
+                 {"n99999999999", WEIR_E_HOST_UNKNOWN},
+                 {"example", WEIR_E_HOST_UNKNOWN},
+                 {"", WEIR_E_HOST_UNKNOWN}};
     struct world *w = world_make(mem_system(), WEIR_FIDELITY_PACKET, 1);
     struct endpoint two = endpoint_ip4(10, 0, 0, 2, 0);
     struct node *a = add(w);
@@ -532,9 +537,9 @@ static void test_a_node_that_cannot_be_added_leaves_nothing(void **state)
     assert_true(at >= 6);
     counter.fail_at = 0;
     assert_int_equal(node->number, 1);
-    assert_true(endpoint_equal(&node->listens, &(struct endpoint){.family = ENDPOINT_IP4,
-                                                                  .port = 4001,
-                                                                  .bytes = {10, 0, 0, 1}}));
+    assert_true(endpoint_equal(
+        &node->listens,
+        &(struct endpoint){.family = ENDPOINT_IP4, .port = 4001, .bytes = {10, 0, 0, 1}}));
     world_free(w);
     assert_int_equal(counter.live_bytes, 0);
 }

@@ -84,9 +84,9 @@ static void test_windows_grow_only_when_used_up_within_two_round_trips(void **st
         {2 * RTT + 1, 1 << 20, 1 << 20, false, 1000}, /* slow enough */
         {1, 1500, 1 << 20, false, 1500},              /* the limit */
         {1, 1000, 1 << 20, false, 1000},
-        {1, 1 << 20, 3999, false, 1000},              /* memory decides */
+        {1, 1 << 20, 3999, false, 1000}, /* memory decides */
         {1, 1 << 20, 4000, false, 2000},
-        {1, 1 << 20, 1 << 20, true, 1000},            /* switched off */
+        {1, 1 << 20, 1 << 20, true, 1000}, /* switched off */
     };
 
     (void)state;
@@ -196,9 +196,11 @@ static void test_trim_gives_back_what_is_empty_and_nothing_else(void **state)
     consume(a, 1000, NOW);
     consume(b, 999, NOW);
     assert_int_equal(stream_write(a, bytes, 2000, false, false, NOW), 2000);
-    assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 1024 + 2048);
+    assert_int_equal(f.c.streams->budget.used,
+                     sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 1024 + 2048);
     streams_trim(&f.c);
-    assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 2048);
+    assert_int_equal(f.c.streams->budget.used,
+                     sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES + 1024 + 2048);
     assert_int_equal(receive_lane_readable(&b->in), 1);
     fake_close(&f);
 }
@@ -225,10 +227,8 @@ static void push(struct side *side, uint64_t total, uint64_t now_us)
     int error;
     int64_t n;
 
-    if (side->out == NULL)
-        side->out = streams_open_local(&side->f.c, true, 3, &error);
-    if (side->written == total)
-        return;
+    if (side->out == NULL) side->out = streams_open_local(&side->f.c, true, 3, &error);
+    if (side->written == total) return;
     n = stream_write(side->out, bytes, total - side->written < 5000 ? total - side->written : 5000,
                      false, false, now_us);
     assert_true(n >= 0);
@@ -241,10 +241,8 @@ static void pull(struct side *side, uint64_t id, uint64_t now_us)
     uint8_t out[700];
     int64_t n;
 
-    if (s == NULL)
-        return;
-    while ((n = stream_read(s, out, sizeof out, now_us)) > 0)
-        side->read += (uint64_t)n;
+    if (s == NULL) return;
+    while ((n = stream_read(s, out, sizeof out, now_us)) > 0) side->read += (uint64_t)n;
 }
 
 static void test_two_sides_that_push_and_read_never_stand_still(void **state)
@@ -326,8 +324,7 @@ static void test_two_sides_full_of_bytes_to_send_still_take_each_others(void **s
                 struct stream *s = streams_get(&f->c, id);
                 int error;
 
-                if (s == NULL)
-                    s = streams_open_local(&f->c, true, 3, &error);
+                if (s == NULL) s = streams_open_local(&f->c, true, 3, &error);
                 assert_true(stream_write(s, bytes, sizeof bytes, false, false, NOW) >= 0);
             }
         }

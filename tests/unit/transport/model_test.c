@@ -46,8 +46,9 @@ static void fly(struct world *w, int from, struct frame frame)
 static void fly_control(struct world *w, int from, struct stream *s)
 {
     if (s->out.reset_pending)
-        fly(w, from, (struct frame){.kind = RESET, .id = s->id, .offset = s->out.sent,
-                                    .len = s->out.reset_code});
+        fly(w, from,
+            (struct frame){
+                .kind = RESET, .id = s->id, .offset = s->out.sent, .len = s->out.reset_code});
     if (s->in.stop_pending)
         fly(w, from, (struct frame){.kind = STOP, .id = s->id, .len = s->in.stop_code});
     if (s->in.credit_pending)
@@ -64,29 +65,26 @@ static void send_turn(struct world *w, int from)
     struct list *link;
     struct stream *s;
 
-    if (st->credit_pending)
-        fly(w, from, f);
+    if (st->credit_pending) fly(w, from, f);
     for (unsigned type = 0; type < 2; type++) {
         if (st->accept_pending[type])
-            fly(w, from, (struct frame){.kind = COUNT_CREDIT, .id = type,
-                                        .offset = st->accept_max[type]});
+            fly(w, from,
+                (struct frame){.kind = COUNT_CREDIT, .id = type, .offset = st->accept_max[type]});
     }
     st->credit_pending = st->accept_pending[0] = st->accept_pending[1] = false;
-    if ((link = sched_next(&st->sched, &urgency)) == NULL)
-        return;
+    if ((link = sched_next(&st->sched, &urgency)) == NULL) return;
     s = list_entry(link, struct stream, ready_link);
     fly_control(w, from, s);
     f.kind = DATA;
     f.id = s->id;
-    if (s->has_out && send_lane_next(&s->out, false, 1 + below(w, FAKE_PIECE_MAX), &f.offset,
-                                     &f.len, &f.fin)) {
+    if (s->has_out &&
+        send_lane_next(&s->out, false, 1 + below(w, FAKE_PIECE_MAX), &f.offset, &f.len, &f.fin)) {
         ring_read(&s->out.ring, f.offset, f.data, (size_t)f.len);
         (void)send_lane_on_sent(&s->out, f.offset, f.len, f.fin, &w->side[from].mem.mem);
         fly(w, from, f);
         sched_sent(&st->sched, link, urgency, (uint32_t)f.len);
     }
-    if (!fake_waits(s))
-        sched_remove(&st->sched, link, urgency);
+    if (!fake_waits(s)) sched_remove(&st->sched, link, urgency);
 }
 
 /* @return false when it was dropped for want of room */
@@ -107,17 +105,12 @@ static bool deliver(struct world *w, int to, const struct frame *f)
     }
     result = streams_on_frame(&side->c, f->id, for_receive, w->now_us, &s);
     assert_true(result == STREAMS_FOUND || result == STREAMS_GONE);
-    if (result == STREAMS_GONE)
-        return true;
-    if (f->kind == STOP)
-        streams_on_stop(s, (uint32_t)f->len, w->now_us);
-    if (f->kind == STREAM_CREDIT)
-        streams_on_stream_credit(s, f->offset, w->now_us);
+    if (result == STREAMS_GONE) return true;
+    if (f->kind == STOP) streams_on_stop(s, (uint32_t)f->len, w->now_us);
+    if (f->kind == STREAM_CREDIT) streams_on_stream_credit(s, f->offset, w->now_us);
     result = RECEIVE_OK;
-    if (f->kind == RESET)
-        result = streams_on_reset(s, (uint32_t)f->len, f->offset);
-    if (f->kind == DATA)
-        result = streams_on_data(s, f->offset, f->data, (size_t)f->len, f->fin);
+    if (f->kind == RESET) result = streams_on_reset(s, (uint32_t)f->len, f->offset);
+    if (f->kind == DATA) result = streams_on_data(s, f->offset, f->data, (size_t)f->len, f->fin);
     assert_true(result == RECEIVE_OK || result == RECEIVE_DROP);
     if (for_receive && (f->kind == RESET || s->in.stopped))
         streams_update_credit(s, FAKE_RTT_US, w->now_us);
@@ -128,10 +121,8 @@ static void acknowledge(struct world *w, int from, const struct frame *f)
 {
     struct stream *s = streams_get(&w->side[from].c, f->id);
 
-    if (f->kind == DATA && s != NULL)
-        streams_on_acked(s, f->offset, f->len, f->fin, w->now_us);
-    if (f->kind == RESET && s != NULL)
-        streams_on_reset_acked(s);
+    if (f->kind == DATA && s != NULL) streams_on_acked(s, f->offset, f->len, f->fin, w->now_us);
+    if (f->kind == RESET && s != NULL) streams_on_reset_acked(s);
 }
 
 /* RFC 9000 13.3: what still matters is sent again. */
@@ -140,18 +131,12 @@ static void lose(struct world *w, int from, const struct frame *f)
     struct conn_streams *st = w->side[from].c.streams;
     struct stream *s = f->kind >= CONNECTION_CREDIT ? NULL : streams_get(&w->side[from].c, f->id);
 
-    if (f->kind == CONNECTION_CREDIT)
-        st->credit_pending = true;
-    if (f->kind == COUNT_CREDIT)
-        st->accept_pending[f->id] = true;
-    if (s == NULL)
-        return;
-    if (f->kind == DATA)
-        streams_on_lost(s, f->offset, f->len, f->fin);
-    if (f->kind == RESET)
-        s->out.reset_pending = s->out.state == SEND_RESET;
-    if (f->kind == STOP)
-        s->in.stop_pending = s->in.stopped && s->in.state < RECEIVE_RESET;
+    if (f->kind == CONNECTION_CREDIT) st->credit_pending = true;
+    if (f->kind == COUNT_CREDIT) st->accept_pending[f->id] = true;
+    if (s == NULL) return;
+    if (f->kind == DATA) streams_on_lost(s, f->offset, f->len, f->fin);
+    if (f->kind == RESET) s->out.reset_pending = s->out.state == SEND_RESET;
+    if (f->kind == STOP) s->in.stop_pending = s->in.stopped && s->in.state < RECEIVE_RESET;
     if (f->kind == STREAM_CREDIT)
         s->in.credit_pending = s->in.state == RECEIVE_OPEN && !s->in.stopped;
     stream_schedule(s);
@@ -163,8 +148,7 @@ static void land(struct world *w, int from)
     struct frame f;
     uint64_t fate = below(w, 10);
 
-    if (w->flying[from] == 0)
-        return;
+    if (w->flying[from] == 0) return;
     i = (unsigned)below(w, w->flying[from]);
     f = w->flight[from][i];
     if (fate == 0) { /* duplicated: it flies on */
@@ -186,8 +170,7 @@ static void write_some(struct world *w, struct stream *s)
     uint64_t len = below(w, sizeof data);
     int64_t taken;
 
-    if (!s->has_out || s->out.state != SEND_OPEN)
-        return;
+    if (!s->has_out || s->out.state != SEND_OPEN) return;
     for (uint64_t i = 0; i < len; i++)
         data[i] = byte_of(s->id ^ (uint64_t)s->is_local, s->out.written + i);
     taken = stream_write(s, data, (size_t)len, below(w, 3) == 0, below(w, 10) == 0, w->now_us);
@@ -213,8 +196,7 @@ static void reap(struct fake *side)
     while ((s = streams_next_dirty(&side->c)) != NULL) {
         bool over = (fake_facts(s) & STREAM_PENDING_OVER) != 0;
 
-        if (over)
-            streams_remove(s);
+        if (over) streams_remove(s);
     }
 }
 
@@ -225,8 +207,7 @@ static struct stream *any_stream(struct world *w, int of)
     uint32_t cursor = 0;
     struct stream *s = map_next(&st->by_id, &cursor);
 
-    while (s != NULL && skip-- > 0)
-        s = map_next(&st->by_id, &cursor);
+    while (s != NULL && skip-- > 0) s = map_next(&st->by_id, &cursor);
     return s;
 }
 
@@ -261,12 +242,9 @@ static void step(struct world *w, bool calls)
     int of = (int)below(w, 2);
 
     w->now_us += below(w, 2000);
-    if (calls && below(w, 3) == 0)
-        call(w, of);
-    if (below(w, 4) == 0)
-        streams_on_turn(&w->side[of].c);
-    if (w->flying[of] + 10 < FLIGHT_MAX)
-        send_turn(w, of);
+    if (calls && below(w, 3) == 0) call(w, of);
+    if (below(w, 4) == 0) streams_on_turn(&w->side[of].c);
+    if (w->flying[of] + 10 < FLIGHT_MAX) send_turn(w, of);
     land(w, 1 - of);
     reap(&w->side[of]);
     transport_recheck(&w->side[of].t, w->now_us);
@@ -276,10 +254,8 @@ static void step(struct world *w, bool calls)
 static bool is_quiet(const struct world *w)
 {
     for (int of = 0; of < 2; of++) {
-        if (w->side[of].c.streams->count > 0 || w->flying[of] > 0)
-            return false;
-        if (streams_want_send(&w->side[of].c))
-            return false;
+        if (w->side[of].c.streams->count > 0 || w->flying[of] > 0) return false;
+        if (streams_want_send(&w->side[of].c)) return false;
     }
     return true;
 }
@@ -292,12 +268,10 @@ static void finish(struct world *w)
         for (int of = 0; of < 2; of++) {
             struct stream *s = any_stream(w, of);
 
-            if (s == NULL)
-                continue;
+            if (s == NULL) continue;
             if (s->has_out && s->out.state == SEND_OPEN)
                 (void)stream_write(s, NULL, 0, false, true, w->now_us);
-            if (s->has_in)
-                read_some(w, s, UINT64_MAX);
+            if (s->has_in) read_some(w, s, UINT64_MAX);
         }
         step(w, false);
     }
@@ -318,8 +292,7 @@ static void live(uint64_t seed, uint64_t memory, uint64_t stream_window, uint64_
     }
     for (int of = 0; of < 2; of++)
         assert_int_equal(fake_up(&w->side[of], &w->side[1 - of].limits), 0);
-    for (int i = 0; i < RANDOM_STEPS; i++)
-        step(w, true);
+    for (int i = 0; i < RANDOM_STEPS; i++) step(w, true);
     finish(w);
     assert_true(w->read_bytes > 0);
     for (int of = 0; of < 2; of++) {
@@ -341,22 +314,19 @@ static void live(uint64_t seed, uint64_t memory, uint64_t stream_window, uint64_
 static void test_both_sides_agree_in_the_end_with_plenty_of_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++)
-        live(seed, 0, 131072, 262144);
+    for (uint64_t seed = 0; seed < 20; seed++) live(seed, 0, 131072, 262144);
 }
 
 static void test_both_sides_agree_in_the_end_with_windows_of_four_kib(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++)
-        live(seed, 0, 4096, 4096);
+    for (uint64_t seed = 0; seed < 20; seed++) live(seed, 0, 4096, 4096);
 }
 
 static void test_both_sides_agree_in_the_end_with_little_memory(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++)
-        live(seed, 49152, 8192, 16384);
+    for (uint64_t seed = 0; seed < 20; seed++) live(seed, 49152, 8192, 16384);
 }
 
 int main(void)

@@ -22,8 +22,7 @@ enum { CODES = sizeof codes / sizeof codes[0] };
 static int is_in_table(uint32_t code)
 {
     for (size_t i = 0; i < CODES; i++) {
-        if (codes[i] == code)
-            return 1;
+        if (codes[i] == code) return 1;
     }
     return 0;
 }
@@ -37,8 +36,7 @@ static unsigned walk_header(void (*check)(const char *word, uint32_t code))
 
     assert_non_null(file);
     while (fgets(line, sizeof line, file) != NULL) {
-        if (sscanf(line, "#define WEIR_REASON_%63s %31s", word, number) != 2)
-            continue;
+        if (sscanf(line, "#define WEIR_REASON_%63s %31s", word, number) != 2) continue;
         count++;
         check(word, (uint32_t)strtoul(number, NULL, 0));
     }
@@ -50,8 +48,7 @@ static void check_row(const char *word, uint32_t code)
 {
     const char *name = reason_name(code);
 
-    if (code == WEIR_REASON_TRANSPORT)
-        return; /* a base, not a reason */
+    if (code == WEIR_REASON_TRANSPORT) return; /* a base, not a reason */
     assert_true(is_in_table(code));
     assert_int_equal(strlen(name), strlen(word));
     for (size_t i = 0; word[i] != 0; i++)
@@ -63,8 +60,7 @@ static void test_every_reason_of_the_header_is_in_the_table_under_its_name(void 
     unsigned own = 0;
 
     (void)state;
-    for (size_t i = 0; i < CODES; i++)
-        own += codes[i] < WEIR_REASON_TRANSPORT;
+    for (size_t i = 0; i < CODES; i++) own += codes[i] < WEIR_REASON_TRANSPORT;
     /* The header has one define more, the transport's base: so neither has what the other lacks. */
     assert_int_equal(walk_header(check_row), own + 1);
 }

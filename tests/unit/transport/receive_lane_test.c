@@ -25,8 +25,7 @@ static uint8_t source[STREAM_BYTES];
 
 static void bed_open(struct bed *bed, uint64_t window, uint32_t gaps)
 {
-    for (unsigned i = 0; i < STREAM_BYTES; i++)
-        source[i] = (uint8_t)(1 + i * 7 % 251);
+    for (unsigned i = 0; i < STREAM_BYTES; i++) source[i] = (uint8_t)(1 + i * 7 % 251);
     memset(bed, 0, sizeof *bed);
     mem_counter_init(&bed->mem, mem_system());
     budget_init(&bed->budget, NULL, LIMIT_SCOPE_NODE, 1, 1 << 16, NULL);
@@ -72,8 +71,7 @@ static uint64_t model_contiguous(const struct model *m)
 {
     uint64_t n = 0;
 
-    while (n < STREAM_BYTES && m->has[n])
-        n++;
+    while (n < STREAM_BYTES && m->has[n]) n++;
     return n;
 }
 
@@ -95,10 +93,8 @@ static void step(struct bed *bed, struct model *m, struct rng *rng)
     bool fails = bed->mem.fail_at != 0;
     int result;
 
-    if (end > STREAM_BYTES)
-        return;
-    for (uint64_t i = offset; i < end; i++)
-        after.has[i] = true;
+    if (end > STREAM_BYTES) return;
+    for (uint64_t i = offset; i < end; i++) after.has[i] = true;
     after.highest = end > before ? end : before;
     result = put(bed, offset, len, false);
     if (end > bed->lane.limit) {
@@ -148,15 +144,13 @@ static void live(uint64_t seed, bool memory_fails)
 static void test_bytes_in_any_order_come_out_once_and_in_order(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 20; seed++)
-        live(seed, false);
+    for (uint64_t seed = 0; seed < 20; seed++) live(seed, false);
 }
 
 static void test_a_failed_allocation_drops_the_piece_and_nothing_else(void **state)
 {
     (void)state;
-    for (uint64_t seed = 50; seed < 70; seed++)
-        live(seed, true);
+    for (uint64_t seed = 50; seed < 70; seed++) live(seed, true);
 }
 
 static void test_credit_is_exact_to_the_byte(void **state)
@@ -222,8 +216,7 @@ static void test_too_many_gaps_are_dropped_until_one_is_filled(void **state)
 
     (void)state;
     bed_open(&bed, 1000, 4);
-    for (uint64_t i = 0; i < 4; i++)
-        assert_int_equal(put(&bed, 1 + 2 * i, 1, false), RECEIVE_OK);
+    for (uint64_t i = 0; i < 4; i++) assert_int_equal(put(&bed, 1 + 2 * i, 1, false), RECEIVE_OK);
     assert_int_equal(put(&bed, 9, 1, false), RECEIVE_DROP);
     assert_int_equal(bed.lane.highest, 8);
     assert_int_equal(bed.grown, 0);

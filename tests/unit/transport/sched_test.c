@@ -107,13 +107,11 @@ static void test_a_starved_urgency_gets_one_byte_in_33(void **state)
 
                 (void)send_piece(&bed, urgent ? cases[i].urgent_bytes : cases[i].other_bytes);
                 total = bed.sent[0] + bed.sent[1];
-                if (cases[i].urgent_bytes == 1 && total == 100000)
-                    break;
+                if (cases[i].urgent_bytes == 1 && total == 100000) break;
             }
             assert_true((bed.sent[1] + 2 * SCHED_TURN_BYTES) * (SCHED_FLOOR_SHARE + 1) >= total);
             /* A floor, not a share of its own: rounding up tiny pieces must not turn it over. */
-            if (cases[i].urgent_bytes >= 100)
-                assert_true(bed.sent[1] <= total / 20);
+            if (cases[i].urgent_bytes >= 100) assert_true(bed.sent[1] <= total / 20);
         }
     }
 }
@@ -125,8 +123,7 @@ static void test_all_seven_floors_hold_at_once_and_the_urgent_keeps_most(void **
 
     (void)state;
     bed_open(&bed);
-    for (uint8_t u = 0; u < SCHED_URGENCIES; u++)
-        sched_add(&bed.sched, &bed.links[u], u);
+    for (uint8_t u = 0; u < SCHED_URGENCIES; u++) sched_add(&bed.sched, &bed.links[u], u);
     for (int i = 0; i < 20000; i++) {
         (void)send_piece(&bed, 1200);
         total += 1200;
@@ -159,12 +156,10 @@ static void test_who_left_is_owed_nothing_when_it_returns(void **state)
     bed_open(&bed);
     sched_add(&bed.sched, &bed.links[0], 0);
     sched_add(&bed.sched, &bed.links[1], 4);
-    for (int i = 0; i < 31; i++)
-        assert_int_equal(send_piece(&bed, 1200), 0);
+    for (int i = 0; i < 31; i++) assert_int_equal(send_piece(&bed, 1200), 0);
     sched_remove(&bed.sched, &bed.links[1], 4);
     sched_add(&bed.sched, &bed.links[1], 4);
-    for (int i = 0; i < 31; i++)
-        assert_int_equal(send_piece(&bed, 1200), 0);
+    for (int i = 0; i < 31; i++) assert_int_equal(send_piece(&bed, 1200), 0);
 }
 
 /* Pieces of random sizes up to a datagram, seven links: no link gets a tenth more than another. */
@@ -177,8 +172,7 @@ static void test_one_urgency_shares_by_bytes(void **state)
     (void)state;
     bed_open(&bed);
     rng_init(&rng, 1, "sched", 0);
-    for (unsigned i = 0; i < 7; i++)
-        sched_add(&bed.sched, &bed.links[i], 3);
+    for (unsigned i = 0; i < 7; i++) sched_add(&bed.sched, &bed.links[i], 3);
     for (int i = 0; i < 70000; i++)
         (void)send_piece(&bed, 1 + (uint32_t)rng_below(&rng, SCHED_TURN_BYTES));
     for (unsigned i = 0; i < 7; i++) {
@@ -194,8 +188,7 @@ static void test_fifty_bulk_streams_take_turns_of_one_datagram(void **state)
 
     (void)state;
     bed_open(&bed);
-    for (unsigned i = 0; i < LINKS_MAX; i++)
-        sched_add(&bed.sched, &bed.links[i], 3);
+    for (unsigned i = 0; i < LINKS_MAX; i++) sched_add(&bed.sched, &bed.links[i], 3);
     for (unsigned i = 0; i < 3 * LINKS_MAX; i++)
         assert_int_equal(send_piece(&bed, SCHED_TURN_BYTES), i % LINKS_MAX);
 }
@@ -223,8 +216,7 @@ static void test_removing_the_head_gives_the_next_a_whole_turn(void **state)
 
     (void)state;
     bed_open(&bed);
-    for (unsigned i = 0; i < 3; i++)
-        sched_add(&bed.sched, &bed.links[i], 3);
+    for (unsigned i = 0; i < 3; i++) sched_add(&bed.sched, &bed.links[i], 3);
     assert_int_equal(send_piece(&bed, 1100), 0);
     sched_remove(&bed.sched, &bed.links[0], 3);
     assert_int_equal(send_piece(&bed, 1100), 1);

@@ -18,7 +18,7 @@ enum { STREAM_BYTES = 20000, FLIGHT_MAX = 400, PIECE_MAX = 1200 };
 struct piece {
     uint64_t offset, len;
     bool fin;
-    uint8_t data[PIECE_MAX];   /* as it left: the lane may change or free its own copy */
+    uint8_t data[PIECE_MAX]; /* as it left: the lane may change or free its own copy */
 };
 struct bed {
     struct mem_counter mem;
@@ -56,8 +56,7 @@ static int append(struct bed *bed, uint64_t len)
 {
     uint8_t data[STREAM_BYTES];
 
-    for (uint64_t i = 0; i < len; i++)
-        data[i] = byte_at(bed->lane.written + i);
+    for (uint64_t i = 0; i < len; i++) data[i] = byte_at(bed->lane.written + i);
     return send_lane_append(&bed->lane, data, (size_t)len, &bed->mem.mem, &bed->budget, NULL);
 }
 
@@ -117,8 +116,7 @@ static void lose(struct bed *bed, unsigned i)
 
 static void check_whole(const struct bed *bed, uint64_t len)
 {
-    for (uint64_t i = 0; i < len; i++)
-        assert_int_equal(bed->arrived[i], byte_at(i));
+    for (uint64_t i = 0; i < len; i++) assert_int_equal(bed->arrived[i], byte_at(i));
     assert_true(bed->fin_arrived);
     assert_int_equal(bed->fin_at, len);
 }
@@ -142,8 +140,7 @@ static void live(uint64_t seed, uint32_t no_memory_ppm)
         if (what < 2 && lane->state == SEND_OPEN) {
             uint64_t len = rng_below(&rng, left < 3000 ? left + 1 : 3000);
 
-            if (append(bed, len) == 0 && lane->written == total)
-                lane->state = SEND_FINISHED;
+            if (append(bed, len) == 0 && lane->written == total) lane->state = SEND_FINISHED;
         } else if (what == 2) {
             send_lane_release(lane);
         } else if (what < 6 && bed->flying < FLIGHT_MAX) {
@@ -174,15 +171,13 @@ static void live(uint64_t seed, uint32_t no_memory_ppm)
 static void test_every_byte_arrives_in_any_order_of_acks_and_losses(void **state)
 {
     (void)state;
-    for (uint64_t seed = 0; seed < 60; seed++)
-        live(seed, 0);
+    for (uint64_t seed = 0; seed < 60; seed++) live(seed, 0);
 }
 
 static void test_every_byte_arrives_although_memory_fails_now_and_then(void **state)
 {
     (void)state;
-    for (uint64_t seed = 100; seed < 160; seed++)
-        live(seed, 300000);
+    for (uint64_t seed = 100; seed < 160; seed++) live(seed, 300000);
 }
 
 static void test_room_is_the_least_of_credit_and_limit(void **state)
@@ -301,8 +296,7 @@ static void test_lost_bytes_go_before_new_ones_and_count_as_repeated(void **stat
     bed_open(&bed, VARINT_MAX);
     assert_int_equal(append(&bed, 300), 0);
     send_lane_release(&bed.lane);
-    for (int i = 0; i < 2; i++)
-        assert_true(fly(&bed, false, 100));
+    for (int i = 0; i < 2; i++) assert_true(fly(&bed, false, 100));
     lose(&bed, 0);
     assert_int_equal(send_lane_waiting(&bed.lane, false), 200);
     assert_true(send_lane_next(&bed.lane, false, 60, &offset, &len, &fin));
@@ -327,8 +321,7 @@ static void test_what_was_acknowledged_is_not_sent_again(void **state)
     bed_open(&bed, VARINT_MAX);
     assert_int_equal(append(&bed, 300), 0);
     send_lane_release(&bed.lane);
-    for (int i = 0; i < 3; i++)
-        assert_true(fly(&bed, false, 100));
+    for (int i = 0; i < 3; i++) assert_true(fly(&bed, false, 100));
     send_lane_on_acked(&bed.lane, 100, 100, false, &bed.mem.mem, &bed.budget);
     send_lane_on_lost(&bed.lane, 0, 300, false, &bed.mem.mem);
     assert_int_equal(send_lane_waiting(&bed.lane, false), 200);
@@ -349,8 +342,7 @@ static void test_a_loss_is_not_forgotten_without_memory(void **state)
     assert_int_equal(append(&bed, 400), 0);
     bed.lane.state = SEND_FINISHED;
     send_lane_release(&bed.lane);
-    for (int i = 0; i < 4; i++)
-        assert_true(fly(&bed, false, 100));
+    for (int i = 0; i < 4; i++) assert_true(fly(&bed, false, 100));
     bed.mem.fail_at = 1;
     lose(&bed, 1);
     assert_true(send_lane_has(&bed.lane, false));
@@ -359,8 +351,7 @@ static void test_a_loss_is_not_forgotten_without_memory(void **state)
     lose(&bed, 1); /* was 3: the flight closes up */
     while (fly(&bed, false, 70)) {
     }
-    while (bed.flying > 0)
-        ack(&bed, 0);
+    while (bed.flying > 0) ack(&bed, 0);
     assert_int_equal(bed.lane.state, SEND_OVER);
     check_whole(&bed, 400);
     bed_close(&bed);
@@ -398,8 +389,7 @@ static void test_reset_drops_all_and_answers_once(void **state)
     bed_open(&bed, VARINT_MAX);
     assert_int_equal(append(&bed, 3000), 0);
     send_lane_release(&bed.lane);
-    for (int i = 0; i < 3; i++)
-        assert_true(fly(&bed, false, 500));
+    for (int i = 0; i < 3; i++) assert_true(fly(&bed, false, 500));
     send_lane_on_lost(&bed.lane, 500, 500, false, &bed.mem.mem);
     send_lane_on_acked(&bed.lane, 1000, 500, false, &bed.mem.mem, &bed.budget);
     assert_true(send_lane_reset(&bed.lane, 77, &bed.mem.mem, &bed.budget));

@@ -52,26 +52,13 @@ static void act(struct stream *s, const struct act *a)
     uint64_t from = s->in.contiguous < a->n ? s->in.contiguous : 0;
 
     switch (a->what) {
-    case 'd':
-        assert_int_equal(fake_data(s, from, a->n - from, false), RECEIVE_OK);
-        break;
-    case 'e':
-        assert_int_equal(fake_data(s, a->n - 1u, 1, false), RECEIVE_OK);
-        break;
-    case 'f':
-        assert_int_equal(fake_data(s, from, a->n - from, true), RECEIVE_OK);
-        break;
-    case 'F':
-        assert_int_equal(fake_data(s, a->n, 0, true), RECEIVE_OK);
-        break;
-    case 'r':
-        assert_int_equal(stream_read(s, out, a->n, NOW), a->n);
-        break;
-    case 's':
-        assert_int_equal(stream_stop(s, 1, NOW), 0);
-        break;
-    default:
-        assert_int_equal(streams_on_reset(s, 2, a->n), RECEIVE_OK);
+    case 'd': assert_int_equal(fake_data(s, from, a->n - from, false), RECEIVE_OK); break;
+    case 'e': assert_int_equal(fake_data(s, a->n - 1u, 1, false), RECEIVE_OK); break;
+    case 'f': assert_int_equal(fake_data(s, from, a->n - from, true), RECEIVE_OK); break;
+    case 'F': assert_int_equal(fake_data(s, a->n, 0, true), RECEIVE_OK); break;
+    case 'r': assert_int_equal(stream_read(s, out, a->n, NOW), a->n); break;
+    case 's': assert_int_equal(stream_stop(s, 1, NOW), 0); break;
+    default: assert_int_equal(streams_on_reset(s, 2, a->n), RECEIVE_OK);
     }
 }
 

@@ -229,8 +229,7 @@ static void test_a_large_write_takes_what_was_promised_inside_any_budget(void **
 
         open_with(&f, 0, 1 << 20, 1 << 20);
         s = open_stream(&f, false);
-        if (spare % 2 == 1)
-            assert_int_equal(stream_write(s, bytes, 700, false, false, NOW), 700);
+        if (spare % 2 == 1) assert_int_equal(stream_write(s, bytes, 700, false, false, NOW), 700);
         f.budget.max = f.budget.used + spare;
         promised = stream_writable(s);
         assert_true(promised <= spare + 1024);
@@ -312,12 +311,9 @@ static void test_more_is_let_go_by_fin_flush_an_empty_write_and_a_wait(void **st
         open_with(&f, 0, 1000, 1000);
         s = open_stream(&f, false);
         assert_int_equal(stream_write(s, bytes, 100, true, false, NOW), 100);
-        if (way == 0)
-            assert_int_equal(stream_write(s, NULL, 0, true, true, NOW), 0);
-        if (way == 1)
-            stream_release(s, NOW);
-        if (way == 2)
-            assert_int_equal(stream_write(s, NULL, 0, false, false, NOW), 0);
+        if (way == 0) assert_int_equal(stream_write(s, NULL, 0, true, true, NOW), 0);
+        if (way == 1) stream_release(s, NOW);
+        if (way == 2) assert_int_equal(stream_write(s, NULL, 0, false, false, NOW), 0);
         if (way == 3) {
             assert_int_equal(stream_write(s, bytes, 900, true, false, NOW), 900);
             assert_true(s->out.hold);

@@ -41,9 +41,12 @@ static void test_grants_are_ours_to_give_and_the_peers_to_use(void **state)
 {
     struct fake f;
     struct streams_grants own = {.connection_bytes = 1000, .bidi_count = 3, .uni_count = 2};
-    struct streams_grants peer = {.connection_bytes = 2000, .bidi_local_bytes = 11,
-                                  .bidi_remote_bytes = 22, .uni_bytes = 33,
-                                  .bidi_count = 1, .uni_count = 1};
+    struct streams_grants peer = {.connection_bytes = 2000,
+                                  .bidi_local_bytes = 11,
+                                  .bidi_remote_bytes = 22,
+                                  .uni_bytes = 33,
+                                  .bidi_count = 1,
+                                  .uni_count = 1};
 
     (void)state;
     fake_init(&f, CONN_DIALLER, 0);
@@ -100,15 +103,24 @@ static void test_frames_on_the_wrong_direction_are_state_errors(void **state)
         bool for_receive;
         int result;
     } cases[] = {
-        {0, true, STREAMS_FOUND},         {0, false, STREAMS_FOUND},
-        {1, true, STREAMS_FOUND},         {1, false, STREAMS_FOUND},
-        {2, true, STREAMS_STATE_ERROR},   {2, false, STREAMS_FOUND},
-        {3, true, STREAMS_FOUND},         {3, false, STREAMS_STATE_ERROR},
-        {4, true, STREAMS_STATE_ERROR},   {4, false, STREAMS_STATE_ERROR},
-        {6, true, STREAMS_STATE_ERROR},   {6, false, STREAMS_STATE_ERROR},
-        {5, false, STREAMS_FOUND},        {7, false, STREAMS_STATE_ERROR},
-        {4 * 8 + 1, true, STREAMS_LIMIT_ERROR}, {4 * 4 + 3, true, STREAMS_LIMIT_ERROR},
-        {VARINT_MAX, true, STREAMS_LIMIT_ERROR}, {VARINT_MAX - 2, true, STREAMS_LIMIT_ERROR},
+        {0, true, STREAMS_FOUND},
+        {0, false, STREAMS_FOUND},
+        {1, true, STREAMS_FOUND},
+        {1, false, STREAMS_FOUND},
+        {2, true, STREAMS_STATE_ERROR},
+        {2, false, STREAMS_FOUND},
+        {3, true, STREAMS_FOUND},
+        {3, false, STREAMS_STATE_ERROR},
+        {4, true, STREAMS_STATE_ERROR},
+        {4, false, STREAMS_STATE_ERROR},
+        {6, true, STREAMS_STATE_ERROR},
+        {6, false, STREAMS_STATE_ERROR},
+        {5, false, STREAMS_FOUND},
+        {7, false, STREAMS_STATE_ERROR},
+        {4 * 8 + 1, true, STREAMS_LIMIT_ERROR},
+        {4 * 4 + 3, true, STREAMS_LIMIT_ERROR},
+        {VARINT_MAX, true, STREAMS_LIMIT_ERROR},
+        {VARINT_MAX - 2, true, STREAMS_LIMIT_ERROR},
     };
     struct fake f;
 
@@ -216,8 +228,7 @@ static void test_an_open_that_had_to_wait_is_told_when_there_is_room(void **stat
     (void)state;
     open_role(&f, CONN_DIALLER);
     streams_on_count_credit(&f.c, true, 3); /* smaller: ignored (RFC 9000 4.6) */
-    for (int i = 0; i < 4; i++)
-        assert_non_null(open_local(&f, true));
+    for (int i = 0; i < 4; i++) assert_non_null(open_local(&f, true));
     streams_on_count_credit(&f.c, true, 4);
     assert_int_equal(f.c.pending & CONN_PENDING_OPEN_ROOM, 0);
     assert_null(streams_open_local(&f.c, true, 3, &error));
@@ -384,16 +395,13 @@ static bool talk(uint64_t fail_at)
     streams_on_turn(&f.c);
     for (uint64_t i = 0; i < 10; i++)
         (void)send_lane_on_sent(&s->out, 300 * i, 300, i == 9, &f.mem.mem);
-    for (uint64_t i = 1; i < 10; i += 2)
-        streams_on_acked(s, 300 * i, 300, i == 9, NOW);
-    for (uint64_t i = 0; i < 10; i += 2)
-        streams_on_lost(s, 300 * i, 300, false);
+    for (uint64_t i = 1; i < 10; i += 2) streams_on_acked(s, 300 * i, 300, i == 9, NOW);
+    for (uint64_t i = 0; i < 10; i += 2) streams_on_lost(s, 300 * i, 300, false);
     for (;;) {
         uint64_t offset, len;
         bool fin;
 
-        if (!send_lane_next(&s->out, false, 300, &offset, &len, &fin))
-            break;
+        if (!send_lane_next(&s->out, false, 300, &offset, &len, &fin)) break;
         (void)send_lane_on_sent(&s->out, offset, len, fin, &f.mem.mem);
         streams_on_acked(s, offset, len, fin, NOW);
     }
@@ -417,8 +425,7 @@ static void test_no_failed_allocation_leaves_anything_behind(void **state)
     uint64_t n = 1;
 
     (void)state;
-    while (!talk(n))
-        n++;
+    while (!talk(n)) n++;
     assert_true(n > 10); /* it did allocate */
 }
 
