@@ -9,6 +9,7 @@
  *     peer 12D3KooWB...
  *     hello there
  */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <weir.h>
@@ -107,8 +108,11 @@ int main(int argc, char **argv)
         if (count > 0) is_done = act(node, &event, is_server);
     }
     if (event.kind == WEIR_EVENT_CONNECTED) return fail(node); /* No stream could be opened. */
+    bool is_clean = event.kind == WEIR_EVENT_STREAM_CLOSED && event.amount == 0;
+    if (weir_connection_report(node, event.object, text, sizeof text) < 0) text[0] = 0;
     weir_node_free(node);
-    if (event.kind == WEIR_EVENT_STREAM_CLOSED && event.amount == 0) return putchar('\n') == EOF;
-    fprintf(stderr, "echo: %s\n", weir_reason_name((uint32_t)event.amount));
+    if (is_clean) return putchar('\n') == EOF;
+    fprintf(stderr, "echo: %s (%s)\n%s\n", weir_strerror(event.error),
+            weir_reason_name((uint32_t)event.amount), text);
     return 1;
 }
