@@ -72,13 +72,24 @@ missing() {
     done
 }
 
+# know_localhost: tests look that name up, and only a bare chroot has no /etc/hosts to find it in.
+know_localhost() {
+    ! command -v getent >/dev/null 2>&1 || getent hosts localhost >/dev/null 2>&1 && return 0
+    if [ ! -e /etc/hosts ] && [ -w /etc ]; then
+        say "set-up: there is no /etc/hosts; making one that knows localhost"
+        printf '127.0.0.1 localhost\n::1 localhost\n' >/etc/hosts
+    else
+        say "set-up: this machine does not know the name localhost, and tests that look it up will fail: add '127.0.0.1 localhost' to /etc/hosts" >&2
+    fi
+}
+
 # setup SET...: sets are build (library, examples) and tests (unit tests, sanitizers, clang, fuzzers).
 setup() {
     setup_things=
     for setup_set in "$@"; do
         case $setup_set in
         build) setup_things="$setup_things cc cmake make pkg-config libuv libsodium" ;;
-        tests) setup_things="$setup_things cmocka c++ sanitizers clang fuzzer" ;;
+        tests) setup_things="$setup_things cmocka c++ sanitizers clang fuzzer"; know_localhost ;;
         *) say "setup: the sets are build and tests, not '$setup_set'"; exit 1 ;;
         esac
     done

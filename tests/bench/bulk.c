@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void pin(int cpu)
+static void pin(size_t cpu)
 {
     cpu_set_t set;
     CPU_ZERO(&set);

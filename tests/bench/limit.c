@@ -28,7 +28,7 @@ struct limit {
     uint64_t received;
 };
 
-static void pin(int cpu)
+static void pin(size_t cpu)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
