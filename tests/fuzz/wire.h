@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_FUZZ_WIRE_H
 #define WEIR_TESTS_FUZZ_WIRE_H
-/* Two UDP transports without anything around them, for fuzz targets: what one sends reaches the
+/* Two transports, UDP if nothing else is said, without anything around them, for fuzz targets: what one sends reaches the
  * other at once or after a step of virtual time, every byte is counted, and at the end nothing
  * may be left. */
 #include "base/assert.h"
@@ -9,7 +9,7 @@
 #include "quic/quic.h"
 #include <string.h>
 
-enum { WIRE_QUEUE_MAX = 64, WIRE_BYTES_MAX = 1500 };
+enum { WIRE_QUEUE_MAX = 64, WIRE_BYTES_MAX = 16384 };
 
 struct wire_side {
     struct transport *transport;
@@ -22,6 +22,7 @@ struct wire_side {
     struct transport_conn *conn; /* the newest that node heard of */
 };
 struct wire {
+    const struct transport_ops *ops;
     struct mem_counter counter;
     struct limits limits;
     struct entropy entropy;
@@ -45,10 +46,11 @@ static inline void wire_fill(void *context, void *out, size_t len)
     }
 }
 
-static inline void wire_open(struct wire *w)
+static inline void wire_open_with(struct wire *w, const struct transport_ops *ops)
 {
     static const uint8_t hash_key[16] = {1};
     memset(w, 0, sizeof *w);
+    w->ops = ops;
     WEIR_ASSERT(secret_init() == 0);
     mem_counter_init(&w->counter, mem_system());
     limits_derive(&w->limits, 4 << 20, 4);
@@ -62,7 +64,8 @@ static inline void wire_open(struct wire *w)
         budget_init(&s->budget, NULL, LIMIT_SCOPE_NODE, LIMIT_NODE_MEMORY,
                     w->limits.value[LIMIT_NODE_MEMORY], s);
         log_init(&s->log, &w->counter.mem, 4, LOG_ERROR);
-        s->address = endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000);
+        s->address = (ops->family_mask & 1) != 0 ? endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000)
+                                                 : endpoint_memory((uint64_t)i + 1);
         s->env = (struct transport_env){.mem = &w->counter.mem,
                                         .budget = &s->budget,
                                         .metrics = &s->metrics,
@@ -72,14 +75,19 @@ static inline void wire_open(struct wire *w)
                                         .key = &s->key,
                                         .hash_key = hash_key,
                                         .network = ""};
-        WEIR_ASSERT(quic_transport.open(&s->env, &s->transport) == 0);
+        WEIR_ASSERT(w->ops->open(&s->env, &s->transport) == 0);
     }
+}
+
+static inline void wire_open(struct wire *w)
+{
+    wire_open_with(w, &quic_transport);
 }
 
 static inline void wire_close(struct wire *w)
 {
     for (int i = 0; i < 2; i++) {
-        quic_transport.close(w->side[i].transport);
+        w->ops->close(w->side[i].transport);
         log_free(&w->side[i].log);
         WEIR_ASSERT(w->side[i].budget.used == 0);
     }
@@ -109,7 +117,7 @@ static inline void wire_node(struct wire *w, int i)
             continue;
         if (w->side[i].conn == c)
             w->side[i].conn = NULL;
-        quic_transport.conn_free(c);
+        w->ops->conn_free(c);
     }
 }
 
@@ -117,7 +125,7 @@ static inline void wire_send(struct wire *w, int i)
 {
     static uint8_t buffer[16384];
     struct datagram_out out = {.data = buffer, .cap = sizeof buffer};
-    for (int n = 0; n < 1000 && quic_transport.next_datagram(w->side[i].transport, &out, w->now_us);
+    for (int n = 0; n < 1000 && w->ops->next_datagram(w->side[i].transport, &out, w->now_us);
          n++) {
         WEIR_ASSERT(out.len > 0 && out.len <= out.cap && out.segment > 0);
         for (size_t at = 0; at < out.len && w->queued < WIRE_QUEUE_MAX; at += out.segment) {
@@ -140,7 +148,7 @@ static inline void wire_give(struct wire *w, int to, const uint8_t *bytes, size_
         memcpy(copy, bytes, len);
     struct datagram_in in = {
         .local = w->side[to].address, .remote = w->side[1 - to].address, .data = copy, .len = len};
-    quic_transport.on_datagram(w->side[to].transport, &in, w->now_us);
+    w->ops->on_datagram(w->side[to].transport, &in, w->now_us);
     wire_node(w, to);
 }
 
@@ -149,7 +157,7 @@ static inline void wire_pump(struct wire *w, unsigned rounds)
 {
     for (unsigned r = 0; r < rounds; r++) {
         for (int i = 0; i < 2; i++) {
-            quic_transport.on_turn(w->side[i].transport, w->now_us);
+            w->ops->on_turn(w->side[i].transport, w->now_us);
             wire_send(w, i);
         }
         size_t count = w->queued;
@@ -176,7 +184,7 @@ static inline void wire_wait(struct wire *w, uint64_t us)
         uint64_t due = UINT64_MAX;
         WEIR_ASSERT(n < 20000);
         for (int i = 0; i < 2; i++) {
-            uint64_t at = quic_transport.deadline(w->side[i].transport);
+            uint64_t at = w->ops->deadline(w->side[i].transport);
             if (at < due)
                 due = at;
         }
@@ -185,7 +193,7 @@ static inline void wire_wait(struct wire *w, uint64_t us)
         if (due > w->now_us)
             w->now_us = due;
         for (int i = 0; i < 2; i++) {
-            quic_transport.on_deadline(w->side[i].transport, w->now_us);
+            w->ops->on_deadline(w->side[i].transport, w->now_us);
             wire_send(w, i);
         }
     }
@@ -195,7 +203,7 @@ static inline void wire_wait(struct wire *w, uint64_t us)
 static inline void wire_dial(struct wire *w)
 {
     struct transport_dial dial = {.remote = w->side[1].address, .expected = w->side[1].key.id};
-    WEIR_ASSERT(quic_transport.dial(w->side[0].transport, &dial, w->now_us, &w->side[0].conn) == 0);
+    WEIR_ASSERT(w->ops->dial(w->side[0].transport, &dial, w->now_us, &w->side[0].conn) == 0);
     wire_send(w, 0);
 }
 
