@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_TESTS_FUZZ_WIRE_H
 #define WEIR_TESTS_FUZZ_WIRE_H
-/* Two transports, UDP if nothing else is said, without anything around them, for fuzz targets: what one sends reaches the
- * other at once or after a step of virtual time, every byte is counted, and at the end nothing
- * may be left. */
+/* Two transports, UDP if nothing else is said, without anything around them, for fuzz targets: what
+ * one sends reaches the other at once or after a step of virtual time, every byte is counted, and
+ * at the end nothing may be left. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include "quic/quic.h"
