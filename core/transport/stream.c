@@ -81,7 +81,6 @@ static uint64_t held_of(const struct stream *s)
     return s->out.written - s->out.ring.base;
 }
 
-/* What limits a write, smallest first; the budget is asked by lane_fits. */
 /* Connection credit that a lane may take. Bulk leaves an eighth of the peer's first window, at most
  * 32 KiB, to lanes that hold next to nothing: else a transfer that was already queued would keep a
  * new stream's name, or an urgent message, waiting for the far side to consume. */
@@ -96,6 +95,7 @@ static uint64_t connection_room(const struct stream *s)
     return open > small ? open : small;
 }
 
+/* What limits a write, smallest first; the budget is asked by lane_fits. */
 static uint64_t writable(const struct stream *s, enum blocked_why *why)
 {
     uint64_t send_max = env_of(s)->limits->value[LIMIT_STREAM_SEND];
