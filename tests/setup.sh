@@ -56,7 +56,7 @@ package() {
     case $1 in
     cc | sanitizers) echo 'gcc libc6-dev' ;;
     c++) echo g++ ;;
-    make) echo ninja-build ;;
+    make) echo 'make ninja-build' ;; # make is what CMake looks for by itself, ninja is faster
     libuv) echo libuv1-dev ;;
     libsodium) echo libsodium-dev ;;
     cmocka) echo libcmocka-dev ;;
@@ -146,6 +146,10 @@ build_tree() {
     ! command -v ninja >/dev/null 2>&1 || export CMAKE_GENERATOR="${CMAKE_GENERATOR:-Ninja}"
     mkdir -p build/logs
     setup_log=build/logs/$setup_preset.log
+    if ! (: >"$setup_log") 2>/dev/null; then
+        say "$setup_log cannot be written: did another user build here? Then give the folder build to whoever runs this" >&2
+        exit 1
+    fi
     say "building the $setup_preset tree (log: $setup_log)"
     if ! { cmake --preset "$setup_preset" &&
         cmake --build --preset "$setup_preset" --parallel "$(jobs)" ${1:+--target "$@"}; } >"$setup_log" 2>&1; then
