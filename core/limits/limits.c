@@ -2,9 +2,10 @@
 /* How the two knobs become all limits.
  *
  * A peer may hold a quarter of the node's memory, at least 64 KiB (if the node has them) and at
- * most 16 MiB: enough for the bandwidth-delay product of a fast link, never the whole node. Windows
- * are parts of that, so that no sum of granted credit of one peer exceeds what the peer may hold.
- * The number of peers assumes 64 KiB of working memory for each. */
+ * most 16 MiB: enough for the bandwidth-delay product of a fast link, never the whole node. It is
+ * asked for each connection (core/transport/streams.c); windows are parts of it, so that the credit
+ * of a connection never exceeds what the connection may hold. The number of peers assumes 64 KiB of
+ * working memory for each. */
 #include "limits/limits.h"
 #include "base/assert.h"
 #include "base/budget.h"

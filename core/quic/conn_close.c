@@ -8,6 +8,10 @@
 #include "quic/connection.h"
 #include <string.h>
 
+/* A peer that acknowledges late makes the round trip as long as it likes, and what is closed counts
+ * against no limit of peers: three PTO of a path that is real fit in here. */
+enum { CLOSE_MAX_US = 10000000 };
+
 static void enter(struct connection *c, enum quic_phase phase, uint64_t now_us)
 {
     const struct transport_env *env = connection_env(c);
@@ -16,7 +20,8 @@ static void enter(struct connection *c, enum quic_phase phase, uint64_t now_us)
     else
         metric_inc(env->metrics, METRIC_HANDSHAKES_FAILED);
     if (!c->confirmed && !connection_is_client(c)) endpoint_half_open_end(c->owner, c);
-    c->close_us = now_us + 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
+    uint64_t period_us = 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
+    c->close_us = now_us + (period_us < CLOSE_MAX_US ? period_us : CLOSE_MAX_US);
     c->phase = (uint8_t)phase;
     c->pace_us = 0;
     for (int space = 0; space < LOSS_SPACES; space++)

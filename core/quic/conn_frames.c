@@ -91,8 +91,8 @@ static int on_ack(struct connection *c, enum packet_type type, const struct fram
     enum loss_space_name space = spaces[type];
     if (type != PACKET_SHORT && connection_is_client(c) && c->hs != NULL &&
         from != c->hs->adopted) {
-        /* Rule R10: acknowledgements count for their candidate only: a sample, and nothing is taken
-         * as delivered. */
+        /* wire.md 5.5: acknowledgements count for their candidate only: a sample, and nothing is
+         * taken as delivered. */
         const struct sent_packet *p = sent_get(&c->loss.spaces[space].sent, f->largest);
         if (p == NULL || type != PACKET_INITIAL) return CONN_DROP;
         if (from->sample_us == 0) from->sample_us = now_us - p->time_us;
@@ -105,8 +105,8 @@ static int on_close(struct connection *c, enum packet_type type, const struct fr
                     struct candidate *from, uint64_t now_us)
 {
     if (type == PACKET_INITIAL) {
-        /* Rule R16: a hint. A server ignores it; a client believes it when nobody better answers
-         * within one PTO. */
+        /* wire.md 10.1: a hint. A server ignores it; a client believes it when nobody better
+         * answers within one PTO. */
         if (connection_is_client(c) && c->hs != NULL && c->hs->refused_us == 0) {
             c->hs->refused_us = now_us + rtt_pto_us(&c->rtt, 0);
             c->hs->refused_code = f->code;
@@ -127,7 +127,7 @@ static int application(struct connection *c, const struct frame *f, uint64_t now
     case FRAME_RESET_STREAM: return on_reset_stream(c, f, now_us);
     case FRAME_STOP_SENDING: return on_stop_sending(c, f, now_us);
     case FRAME_MAX_DATA:
-        streams_on_connection_credit(&c->base, f->u.max_data.max, now_us);
+        if (f->u.max_data.max > c->max_data) c->max_data = f->u.max_data.max;
         return 0;
     case FRAME_MAX_STREAM_DATA: return on_max_stream_data(c, f, now_us);
     case FRAME_MAX_STREAMS_BIDI:
@@ -178,9 +178,9 @@ static int one(struct connection *c, enum packet_type type, const struct frame *
     }
 }
 
-int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload,
-                        size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
-                        uint64_t now_us)
+static int process_all(struct connection *c, enum packet_type type, const uint8_t *payload,
+                       size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
+                       uint64_t now_us)
 {
     struct reader r = reader_of(payload, len);
     *eliciting = false;
@@ -200,4 +200,17 @@ int conn_frames_process(struct connection *c, enum packet_type type, const uint8
             return 0; /* it completed the handshake, and with it this space */
     }
     return 0;
+}
+
+int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload,
+                        size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
+                        uint64_t now_us)
+{
+    int result = process_all(c, type, payload, len, from, eliciting, frame_type, now_us);
+    /* Once per packet: each rise looks at every writer that waits, and a packet holds 200 of them.
+     */
+    if (c->max_data > 0 && c->phase == QUIC_UP)
+        streams_on_connection_credit(&c->base, c->max_data, now_us);
+    c->max_data = 0;
+    return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The handshake's place in a connection: levels, keys, and who is believed (handshake-rules.md).
+/* The handshake's place in a connection: levels, keys, and who is believed (docs/wire.md 5).
  *
  * Everybody on the path can read our first message and answer it, so a client keeps up to three
  * candidates, one per server SCID, each with its own copy of the Noise state. Nothing that a
@@ -291,7 +291,7 @@ static int take_params(struct connection *c, const struct params *p)
     return 0;
 }
 
-/* Rule R9 and the identity. @return 0, or the code to fail with */
+/* wire.md 5.8 and the identity. @return 0, or the code to fail with */
 static int check_peer(struct connection *c, const struct candidate *from, struct params *p)
 {
     const struct handshake_peer *peer = provider->peer(from->handshake);
@@ -378,7 +378,7 @@ static int server_peer(struct connection *c, struct candidate *from, uint64_t no
     struct params p;
     const struct handshake_peer *peer = provider->peer(from->handshake);
     if (check_peer(c, from, &p) != 0 || is_stranger(c, &peer->id))
-        return QUIC_AUTHENTICATION; /* rule R17: generic */
+        return QUIC_AUTHENTICATION; /* wire.md 10.2: generic */
     c->peer = peer->id;
     int error = take_params(c, &p);
     if (error != 0) return error;
@@ -452,7 +452,7 @@ void conn_handshake_retry(struct connection *c, const uint8_t *packet,
     struct conn_handshake *hs = c->hs;
     /* RFC 9000 17.2.5.2: one Retry, and none once the server has answered otherwise. Here that
      * means an answer that was verified: anybody on the path can answer, and must not keep the
-     * server's Retry out (rule R10). */
+     * server's Retry out (wire.md 5.5). */
     if (!connection_is_client(c) || hs == NULL || hs->has_retry || hs->adopted != NULL) return;
     if (header->token_len == 0 || header->token_len > sizeof hs->token ||
         cid_equal(&header->scid, &c->remote_cid))

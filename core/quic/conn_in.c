@@ -2,8 +2,8 @@
 /* Packets in: which key, which space, which candidate; then the frames; then the acknowledgement.
  *
  * A packet that does not authenticate changes nothing but counters. Errors inside an Initial packet
- * drop that packet (rule R16), inside a Handshake packet that candidate; only what an authenticated
- * peer says wrong closes. */
+ * drop that packet (wire.md 10.1), inside a Handshake packet that candidate; only what an
+ * authenticated peer says wrong closes. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -54,7 +54,7 @@ void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, si
     int result = conn_frames_process(c, PACKET_INITIAL, payload, len, c->hs->adopted, &eliciting,
                                      &frame_type, now_us);
     if (result != 0 || c->hs == NULL)
-        return; /* rule R16: whoever sees our ids can write Initials */
+        return; /* wire.md 10.1: whoever sees our ids can write Initials */
     if (c->largest[0] == PACKET_NUMBER_NONE || number > c->largest[0]) c->largest[0] = number;
     counted(c, now_us);
     finish(c, &c->acks[0], number, 0, eliciting, 0, ecn, now_us);
@@ -141,7 +141,7 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
     }
     is_adopted = from == c->hs->adopted;
     if (result != 0 && !is_adopted) {
-        conn_handshake_drop(c, from); /* rule R10 */
+        conn_handshake_drop(c, from); /* wire.md 5.5 */
         return TAKEN;
     }
     acks = is_adopted ? &c->acks[1] : &from->acks;
@@ -192,7 +192,7 @@ static void undecryptable(struct connection *c, const uint8_t *last16, uint64_t 
                           now_us);
         return;
     }
-    /* Rule R21: forgeries against one connection are limited over all keys. */
+    /* wire.md 4.4: forgeries against one connection are limited over all keys. */
     if (++c->open_failures >= UINT64_C(1) << 36)
         conn_close_transport(c, QUIC_AEAD_LIMIT_REACHED, 0, NULL, now_us);
 }
@@ -238,7 +238,7 @@ static void on_version_negotiation(struct connection *c, const struct packet_hea
     if (!connection_is_client(c) || conn_handshake_is_answered(c) || c->hs->has_retry) return;
     /* RFC 9000 6.2: not when it lists ours; 17.2.1: only when it echoes the id that we sent to. */
     if (packet_versions_include(h, PACKET_VERSION) || !cid_equal(&h->scid, &c->remote_cid)) return;
-    /* Rule R8: it ends the attempt and is never a fallback. */
+    /* wire.md 2.3: it ends the attempt and is never a fallback. */
     conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_UNSUPPORTED, WEIR_REASON_HANDSHAKE,
                       "the other side speaks other versions of the wire protocol", now_us);
 }
@@ -253,7 +253,7 @@ static void on_packet(struct connection *c, const struct datagram_in *in, size_t
     case PACKET_HANDSHAKE: why = on_handshake(c, in, packet, h, now_us); break;
     case PACKET_RETRY: conn_handshake_retry(c, packet, h, now_us); break;
     case PACKET_VERSION_NEGOTIATION: on_version_negotiation(c, h, now_us); break;
-    case PACKET_ZERO_RTT: why = METRIC_DROPPED_NO_KEYS; break; /* rule R22 */
+    case PACKET_ZERO_RTT: why = METRIC_DROPPED_NO_KEYS; break; /* wire.md 3.5 */
     case PACKET_SHORT:
         if (c->has_read)
             why = on_short(c, in->ecn, packet, h, last16, now_us);

@@ -23,7 +23,7 @@ struct build {
     enum loss_space_name space;
     enum packet_type type;
     bool eliciting, in_flight, ack;
-    bool probe;
+    bool path_response;
 };
 
 static bool record(struct build *b, enum sent_kind kind, uint64_t id, uint64_t offset, uint64_t len,
@@ -35,10 +35,12 @@ static bool record(struct build *b, enum sent_kind kind, uint64_t id, uint64_t o
     return loss_packet_frame(&b->c->loss, b->space, &f);
 }
 
-/* One more record fits: so a frame that is written can be recorded. */
+/* One more record fits: so a frame that is written can be recorded. Without memory a probe has fewer
+ * than usual. */
 static bool may_record(const struct build *b)
 {
-    return b->c->loss.spaces[b->space].sent.open_frames + 2 < SENT_PACKET_FRAMES_MAX;
+    const struct sent *sent = &b->c->loss.spaces[b->space].sent;
+    return sent->open_frames + 2 < sent->open_frames_max;
 }
 
 static void put_ack(struct build *b, struct ack_state *acks, uint64_t now_us)
@@ -122,6 +124,7 @@ static void put_held(struct build *b)
     for (struct list *l = st->touched.next; l != &st->touched;) {
         struct stream *s = list_entry(l, struct stream, touched_link);
         l = l->next;
+        if (!send_lane_has(&s->out, true)) continue; /* it waits for its writer alone */
         if (put_stream_bytes(b, s, true) == 0) return;
     }
 }
@@ -149,25 +152,26 @@ static void put_connection(struct build *b)
 {
     struct connection *c = b->c;
     struct conn_streams *st = c->base.streams;
-    if (c->done_pending && frame_write_handshake_done(&b->w)) {
+    if (c->done_pending && may_record(b) && frame_write_handshake_done(&b->w)) {
         c->done_pending = false;
         (void)record(b, SENT_HANDSHAKE_DONE, 0, 0, 0, false);
     }
     if (c->path_response_pending && frame_write_path_response(&b->w, c->path_response)) {
         c->path_response_pending = false;
+        b->path_response = true;
         b->eliciting = b->in_flight = true; /* never repeated (RFC 9000 13.3) */
     }
     for (; c->retire_count > 0; c->retire_count--) {
         uint64_t sequence = c->retire_queue[c->retire_count - 1];
-        if (!frame_write_retire_connection_id(&b->w, sequence)) return;
+        if (!may_record(b) || !frame_write_retire_connection_id(&b->w, sequence)) return;
         (void)record(b, SENT_RETIRE_CONNECTION_ID, sequence, 0, 0, false);
     }
-    if (st->credit_pending && frame_write_max_data(&b->w, st->receive_limit)) {
+    if (st->credit_pending && may_record(b) && frame_write_max_data(&b->w, st->receive_limit)) {
         st->credit_pending = false;
         (void)record(b, SENT_MAX_DATA, 0, st->receive_limit, 0, false);
     }
     for (unsigned uni = 0; uni < 2; uni++) {
-        if (!st->accept_pending[uni] ||
+        if (!st->accept_pending[uni] || !may_record(b) ||
             !frame_write_max_streams(&b->w, uni != 0, st->accept_max[uni]))
             continue;
         st->accept_pending[uni] = false;
@@ -207,6 +211,7 @@ static bool begin(struct build *b, struct connection *c, enum loss_space_name sp
         c->stalled_us = now_us + STALL_US;
         return false;
     }
+    c->stalled_us = 0;
     b->number = loss_next_number(&c->loss, space);
     b->number_size = packet_number_size(b->number, c->loss.spaces[space].largest_acked);
     struct writer w = writer_of(data, room);
@@ -339,7 +344,7 @@ static size_t build_long(struct connection *c, enum loss_space_name space, uint8
 {
     struct build b;
     if (c->probes[space] > 0 && !send_lane_has(&c->hs->out[space], false)) requeue_oldest(c, space);
-    /* Rule R11: until a candidate is adopted, each Initial carries all of message 1. */
+    /* wire.md 5.6: until a candidate is adopted, each Initial carries all of message 1. */
     if (space == LOSS_INITIAL && connection_is_client(c))
         send_lane_on_lost(&c->hs->out[0], 0, c->hs->out[0].sent, false, connection_env(c)->mem);
     if (!begin(&b, c, space, data, room, now_us)) return 0;
@@ -355,8 +360,9 @@ static size_t build_long(struct connection *c, enum loss_space_name space, uint8
     return len;
 }
 
-static size_t build_application(struct connection *c, uint8_t *data, size_t room, bool ack_only,
-                                uint64_t now_us)
+/* before: bytes of other packets in the same datagram. */
+static size_t build_application(struct connection *c, uint8_t *data, size_t room, size_t before,
+                                bool ack_only, uint64_t now_us)
 {
     struct build b;
     bool probe = c->probes[2] > 0;
@@ -370,7 +376,11 @@ static size_t build_application(struct connection *c, uint8_t *data, size_t room
         if (c->ping_pending || (probe && !b.eliciting)) put_ping(&b);
     }
     bool ack = b.ack, eliciting = b.eliciting;
-    size_t len = end(&b, 0, now_us);
+    /* RFC 9000 8.2.2: the answer shows that the path takes whole datagrams, as far as the address
+     * may be sent one. */
+    size_t len =
+        end(&b, b.path_response && before < PACKET_DATAGRAM_MIN ? PACKET_DATAGRAM_MIN - before : 0,
+            now_us);
     if (len == 0) return 0;
     if (ack) ack_on_ack_sent(&c->ack_app);
     if (eliciting) c->ping_pending = false;
@@ -427,7 +437,7 @@ static size_t one_handshake_datagram(struct connection *c, uint8_t *data, size_t
                          now_us);
     if (!initial && c->has_write && room - at > 200 && application_wants(c, now_us, &ack_only) &&
         loss_window_room(&c->loss) >= c->datagram_bytes)
-        at += build_application(c, data + at, room - at, ack_only, now_us);
+        at += build_application(c, data + at, room - at, at, ack_only, now_us);
     return at;
 }
 
@@ -446,7 +456,7 @@ static size_t one_application_datagram(struct connection *c, uint8_t *data, size
         if (!ack_should_send(&c->ack_app, now_us)) return 0;
         ack_only = true;
     }
-    return build_application(c, data, room, ack_only, now_us);
+    return build_application(c, data, room, 0, ack_only, now_us);
 }
 
 static size_t one_datagram(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)

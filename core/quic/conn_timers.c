@@ -10,18 +10,19 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* RFC 9000 10.1: the smaller of both sides' timeouts, at least three PTO. */
+/* RFC 9000 10.1: the smaller of both sides' timeouts, at least three PTO, each at most what we ever
+ * wait for. */
 static uint64_t idle_us(const struct connection *c)
 {
     uint64_t own = connection_env(c)->limits->value[LIMIT_IDLE_TIMEOUT];
     uint64_t us = c->peer_idle_us != 0 && c->peer_idle_us < own ? c->peer_idle_us : own;
-    uint64_t least = 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
+    uint64_t least = 3 * earlier(rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us), LOSS_PTO_MAX_US);
     return us > least ? us : least;
 }
 
 /* How long a handshake may stand still. A listener looks again after PRESSED_US: when more than
- * half of the places for half-open connections are taken, that is all it gets (handshake-rules.md).
- * */
+ * half of the places for half-open connections are taken, that is all it gets (docs/wire.md 5.12).
+ */
 static uint64_t handshake_us(const struct connection *c, uint64_t now_us)
 {
     const uint64_t *v = connection_env(c)->limits->value;

@@ -7,6 +7,8 @@
 #include "base/charged.h"
 #include <string.h>
 
+enum { ROW_US = 1000 }; /* when to look again at one that waits in the row to send */
+
 /* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU
  * discovery exists. */
 static uint32_t datagram_bytes(const struct transport_env *env, const struct endpoint *remote)
@@ -114,6 +116,9 @@ void connection_settle(struct connection *c, bool sent, uint64_t now_us)
     if (sent && conn_out_wants(c, now_us)) endpoint_sendable(e, c);
     uint64_t at = conn_timers_deadline(c);
     if (c->phase > QUIC_UP && c->close_us <= now_us) at = UINT64_MAX; /* waits for node alone */
+    /* What is due leaves when the row comes to it, and only that moves the deadline: until then the
+     * timers of others get their turn, and a socket that takes nothing makes nobody spin. */
+    if (at <= now_us && list_is_linked(&c->send_link)) at = now_us + ROW_US;
     if (at == UINT64_MAX)
         heap_remove(&e->timers, &c->timer);
     else if (!heap_set(&e->timers, &c->timer,

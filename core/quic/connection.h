@@ -36,7 +36,7 @@ enum quic_phase {
 enum {
     QUIC_EARLY_MAX = 8,
     FIRST_KEY_MAX = ENDPOINT_KEY_BYTES + 2 * (1 + CID_MAX) + 32,
-    QUIC_CANDIDATES_MAX = 3,   /**< rule R10 */
+    QUIC_CANDIDATES_MAX = 3,   /**< wire.md 5.5 */
     QUIC_CRYPTO_GAPS_MAX = 16,
     QUIC_REMOTE_CIDS_MAX = 4,
     QUIC_BURST_SEGMENTS_MAX = 64, /**< UDP_SEGMENT takes no more */
@@ -148,13 +148,14 @@ struct connection {
     struct loss loss;
     uint8_t peer_ack_exponent;
     uint64_t peer_idle_us;
+    uint64_t max_data;         /**< the largest MAX_DATA of the packet that is being processed */
 
     uint64_t now_us;           /**< of the input that is being processed, for callbacks */
     uint64_t opened_us, received_us, idle_base_us, pace_us, close_us, eliciting_us;
     uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a
                                 *   packet; 0: not stalled */
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
-    uint64_t open_failures;    /**< rule R21 */
+    uint64_t open_failures;    /**< wire.md 4.4 */
 
     /* closing */
     uint64_t close_numbers[3]; /**< next packet number per space: the loss records are gone */

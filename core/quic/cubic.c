@@ -6,12 +6,14 @@
  *  which the curve reaches W_max again: K = cbrt((W_max - cwnd) / C). Next to it runs an
  *  estimate of what Reno would have; where Reno is faster, it wins.
  *
- *  Scaling. Windows are bytes below 2^30, a segment is datagram_bytes, time is milliseconds: K^3
- *  [ms^3] = (W_max - cwnd) / segment / 0.4 * 10^9 = bytes * 2.5*10^9 / segment     below
- *  2.7*10^18 delta [bytes] = 0.4 * x^3 / 10^9 * segment = (x^3 / 2500) * segment / 10^6
- *  x = |t - K| up to 10^5 ms Rounding K and t to a millisecond moves the curve by at most 0.0012
- *  segments per second of |t - K| squared, far below one datagram. The divisions that happen per
- *  ACK carry their remainders, so that a window larger than acked bytes × growth still grows.
+ *  Scaling. Windows are bytes below 2^30, a segment is datagram_bytes, time is milliseconds:
+ *      K^3 [ms^3]    = (W_max - cwnd) / segment / 0.4 * 10^9
+ *                    = bytes * 2.5*10^9 / segment               below 2.7*10^18
+ *      delta [bytes] = 0.4 * x^3 / 10^9 * segment
+ *                    = (x^3 / 2500) * segment / 10^6            x = |t - K| up to 10^5 ms
+ *  Rounding K and t to a millisecond moves the curve by at most 0.0012 segments per second of
+ *  |t - K| squared, far below one datagram. The divisions that happen per ACK carry their
+ *  remainders, so that a window larger than acked bytes × growth still grows.
  *
  *  t excludes time in which the application, not the window, was the limit (section 5.8):
  *  otherwise the curve would run on while nobody measures the path, and the window would jump

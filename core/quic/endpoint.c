@@ -168,8 +168,8 @@ static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t 
         if (!try_reset(e, in, data, len, now_us)) endpoint_on_stranger(e, in, data, len, now_us);
         return;
     }
-    /* Paths do not move yet: before confirmation the address is fixed (rule R12), afterwards what
-     * comes from elsewhere is taken, since the bytes authenticate, but answered where the
+    /* Paths do not move yet: before confirmation the address is fixed (wire.md 5.7), afterwards
+     * what comes from elsewhere is taken, since the bytes authenticate, but answered where the
      * connection was made. */
     if (!c->confirmed && !endpoint_equal(&c->remote, &in->remote)) {
         metric_inc(m, METRIC_DROPPED_UNKNOWN);
@@ -195,8 +195,8 @@ static void endpoint_on_deadline(struct transport *t, uint64_t now_us)
 {
     struct endpoint_state *e = endpoint_of(t);
     struct heap_item *item;
-    /* Each pass moves its timer into the future or removes it; the count is a backstop against a
-     * timer that does not. */
+    /* Each pass moves its timer into the future or removes it (connection_settle); the count is a
+     * backstop against a timer that does not. */
     for (uint32_t i = 0; i < 4 * e->connections + 16; i++) {
         item = heap_first(&e->timers);
         if (item == NULL || item->when > now_us) return;
@@ -268,6 +268,9 @@ static void endpoint_stream_changed(struct stream *s, unsigned what, uint64_t no
     if (c->phase != QUIC_UP) return;
     if ((what & STREAM_CONSUMED) != 0 && now_us != 0)
         streams_update_credit(s, c->rtt.smoothed_us, now_us);
+    /* Without a time it is a stream that goes and makes room for others: some are node's alone, and
+     * no turn of the application follows. */
+    if (now_us == 0 && (what & STREAM_CONSUMED) != 0) endpoint_sendable(c->owner, c);
     touch(c);
 }
 

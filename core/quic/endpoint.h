@@ -23,7 +23,7 @@ struct stateless {
     uint16_t len;
     uint8_t bytes[ENDPOINT_STATELESS_BYTES];
 };
-/** Handshakes under way from one host address (rule R13). */
+/** Handshakes under way from one host address (wire.md 8.1). */
 struct half_open_host {
     struct endpoint host;      /**< port 0 */
     uint32_t count;
@@ -34,7 +34,7 @@ struct endpoint_state {
     struct transport base;     /**< first: node knows only this */
     struct map by_cid;         /**< our connection ids */
     struct map by_first;       /**< listeners' half-open connections by (address, DCID, SCID, e_c),
-                                *   rule R12 */
+                                *   wire.md 5.7 */
     struct map by_reset;       /**< connections by the peer's stateless reset token */
     struct map hosts;          /**< struct half_open_host by address */
     struct heap timers;

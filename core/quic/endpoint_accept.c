@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* What happens before there is a connection (handshake-rules.md R11 to R15).
+/* What happens before there is a connection (docs/wire.md, sections 2, 5.7, 8 and 10.6).
  *
- * In this order, so that the cheap comes first: size, version, token or Retry, caps, and only then
- * the keys of the Initial and its opening. State is made only from an Initial that opens and holds
- * all of message 1, in a datagram of 1200 bytes or more. Answers without state are few, small, rate
- * limited, and never answer each other. */
+ * In this order, so that the cheap comes first: size, version, token or Retry, the opening of the
+ * Initial, the caps, and only then memory and X25519. The caps come after the opening because a
+ * refusal has to be sealed for somebody; a flood is stopped before it, by Retry. State is made only
+ * from an Initial that opens and holds all of message 1, in a datagram of 1200 bytes or more.
+ * Answers without state are few, small, rate limited, and never answer each other. */
 #include "base/assert.h"
 #include "quic/connection.h"
 #include <string.h>
@@ -101,7 +102,7 @@ static void stateless_reset(struct endpoint_state *e, const struct datagram_in *
     commit(e, s, want, METRIC_STATELESS_RESET_SENT);
 }
 
-/* Rule R17: full before anybody is authenticated. The client takes it for a hint. */
+/* wire.md 8.1: full before anybody is authenticated. The client takes it for a hint. */
 static void refuse(struct endpoint_state *e, const struct connection_accept *accept,
                    uint64_t now_us)
 {
@@ -224,8 +225,8 @@ static uint8_t make_first_key(const struct datagram_in *in, const struct packet_
     return (uint8_t)writer_len(&w);
 }
 
-/* Rule R11: all of message 1 in this packet, and nothing that is wrong (rule R16). @return its key,
- * or NULL */
+/* wire.md 5.7: all of message 1 in this packet, and nothing that is wrong. @return its key, or
+ * NULL */
 static const uint8_t *find_first(const uint8_t *payload, size_t len)
 {
     struct reader r = reader_of(payload, len);
@@ -303,6 +304,7 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
     }
     c->bytes_in += datagram_len;
     conn_in_initial(c, number, payload, len, accept->in->ecn, now_us);
+    conn_out_check_blocked(c); /* even a repeated one paid for an answer */
     if (fresh && c->hs->out[HANDSHAKE_HANDSHAKE].written == 0) {
         /* There is no answer: a key that gives no secret, or no memory. Then there is nothing to
          * keep either. */

@@ -22,6 +22,6 @@ enum quic_error {
     QUIC_KEY_UPDATE = 0xe,
     QUIC_AEAD_LIMIT_REACHED = 0xf,
     QUIC_NO_VIABLE_PATH = 0x10,
-    QUIC_AUTHENTICATION = 0x100 /**< one code for every failure of the handshake (rule R17) */
+    QUIC_AUTHENTICATION = 0x100 /**< one code for every failure of the handshake (wire.md 10.2) */
 };
 #endif

@@ -6,7 +6,7 @@
 #include "identity/key_pair.h"
 #include <stdbool.h>
 
-/** The small interface between the transport and whoever agrees on keys (design.md, section 5).
+/** The small interface between the transport and whoever agrees on keys.
  *
  *  The transport carries bytes of two levels in CRYPTO frames, in order; the provider takes them,
  *  gives bytes to send, secrets for packet protection, and the peer's proven identity and transport
@@ -46,8 +46,8 @@ struct handshake_ops {
     const char *name;
     /** A client's first bytes are ready at once. @return 0 or WEIR_E_MEMORY */
     int (*open)(const struct handshake_config *config, struct handshake **out);
-    /** A copy of a client that has only sent its first message: one per server that answers (rule
-     *  R10). */
+    /** A copy of a client that has only sent its first message: one per server that answers
+     *  (docs/wire.md 5.5). */
     int (*fork)(const struct handshake *h, struct handshake **out);
     void (*close)(struct handshake *h); /**< erases every secret; NULL is allowed */
     /** Bytes of a level, in order, each once. @return enum handshake_step, or a negative WEIR_E_*

@@ -15,7 +15,7 @@ enum loss_fate {
 };
 
 #define LOSS_NEVER UINT64_MAX
-#define LOSS_PTO_UNCONFIRMED_MAX_US 3000000u  /**< cap until confirmation (handshake-rules.md;
+#define LOSS_PTO_UNCONFIRMED_MAX_US 3000000u  /**< cap until confirmation (docs/wire.md 9;
                                                    deviates from RFC 9002) */
 #define LOSS_PTO_MAX_US 60000000u             /**< cap afterwards: the idle timeout comes first */
 #define LOSS_PACKET_THRESHOLD 3u

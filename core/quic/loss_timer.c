@@ -14,7 +14,7 @@
  *      waiting for us.
  *
  * A PTO never means loss. It doubles with each expiry; until confirmation it is capped at 3 s
- * (handshake-rules.md), so that a handshake survives 8 losses in a row within its 30 s;
+ * (docs/wire.md, section 9), so that a handshake survives 8 losses in a row within its 30 s;
  * afterwards at 60 s. */
 #include "base/assert.h"
 #include "quic/loss.h"

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Noise XX as a handshake provider (handshake-rules.md R1 to R7; docs/wire.md).
+/* Noise XX as a handshake provider (docs/wire.md, section 5).
  *
- * client                                           server Initial    00 20 | e_c
- * -> <-   Initial    00 20 | e_s <-   Handshake  len | enc(s_s) | enc(proof and parameters)
- * Handshake  len | enc(s_c) | enc(proof ...)  ->
+ *     client                                           server
+ *     Initial    00 20 | e_c                      ->
+ *                       <-   Initial    00 20 | e_s
+ *                       <-   Handshake  len | enc(s_s) | enc(proof and parameters)
+ *     Handshake  len | enc(s_c) | enc(proof ...)  ->
  *
  * Message 2 is one Noise message cut after its first 32 bytes, so that the rest travels in
  * Handshake packets, whose keys come from ck and h between the tokens ee and s. Each message is
@@ -74,8 +76,8 @@ static int handshake_open(const struct handshake_config *config, struct handshak
     secret_zero(&pair, sizeof pair);
     if (h->client) {
         write_first(h);
-        /* Message 1 ends with an empty payload: nothing on the wire, but its MixHash runs (rule
-         * R1). */
+        /* Message 1 ends with an empty payload: nothing on the wire, but its MixHash runs
+         * (docs/wire.md 5.1). */
         (void)noise_encrypt_and_hash(&h->noise, NULL, 0, NULL);
         h->has_first = true;
     }
@@ -99,7 +101,7 @@ static int fail(struct handshake *h, int error)
     return error;
 }
 
-/* After ee: the Handshake level's secrets (rule R2). */
+/* After ee: the Handshake level's secrets (wire.md 5.11). */
 static int mix_first(struct handshake *h)
 {
     if (noise_mix_ee(&h->noise) != 0) return fail(h, WEIR_E_HANDSHAKE);
@@ -179,7 +181,7 @@ static int on_piece(struct handshake *h, const uint8_t *data, size_t len)
     if (h->in_len < 2) return HANDSHAKE_WAITS;
     size_t want = ((size_t)h->in[0] << 8 | h->in[1]) + 2;
     if (want > PIECE_ROOM || h->in_len > want)
-        return fail(h, WEIR_E_PROTOCOL); /* rule R1: bytes beyond */
+        return fail(h, WEIR_E_PROTOCOL); /* wire.md 5.2: bytes beyond */
     return h->in_len < want ? HANDSHAKE_WAITS : read_piece(h);
 }
 
@@ -204,7 +206,7 @@ static int handshake_complete(struct handshake *h, const uint8_t *params, size_t
     schedule_application(c1, c2, suite, h->noise.h, h->secrets.client, h->secrets.server);
     secret_zero(c1, sizeof c1);
     secret_zero(c2, sizeof c2);
-    noise_wipe(&h->noise); /* rule R4: now, not at confirmation */
+    noise_wipe(&h->noise); /* wire.md 5.11: now, not at confirmation */
     h->done = true;
     return 0;
 }

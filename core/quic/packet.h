@@ -70,8 +70,9 @@ struct packet_header {
 int packet_parse(const uint8_t *data, size_t len, struct packet_header *header);
 
 /** Bytes (1 to 4) that pn needs so that the receiver decodes it (RFC 9000 A.2).
- *  @param largest_acked  the peer's largest acknowledged, or PACKET_NUMBER_NONE; pn -
- *                        largest_acked < 2^31 (asserted) */
+ *  @param largest_acked  the peer's largest acknowledged, or PACKET_NUMBER_NONE. 2^31 beyond it is
+ *                        more than 4 bytes say; but only acknowledgements can run ahead so far, and
+ *                        one that elicits them and answers nothing may lose them */
 unsigned packet_number_size(uint64_t pn, uint64_t largest_acked);
 /** The number congruent to truncated that is closest to largest + 1 (RFC 9000 A.3).
  *  @param largest  largest authenticated number of the space, or PACKET_NUMBER_NONE
@@ -81,7 +82,7 @@ uint64_t packet_number_decode(uint64_t largest, uint64_t truncated, unsigned bit
 /** Take off header protection in place: first byte and packet number become readable, and pn is
  *  decoded.
  *
- *  For the caller that must choose the key by phase and number before it opens (rule R20);
+ *  For the caller that must choose the key by phase and number before it opens;
  *  others use packet_open. Nothing is authenticated yet. Only for types with a packet number
  *  (asserted).
  *  @param pn_size  bytes of the packet number, for packet_open_payload */
@@ -95,8 +96,8 @@ int packet_open_payload(const struct protect_keys *keys, uint8_t *packet,
 
 /** Remove protection, decode the number, open in place.
  *
- *  @param packet      the bytes that header was parsed from; ruined when opening fails (rule
- *                     R20): keep what you need of them, such as the last 16 bytes, before the
+ *  @param packet      the bytes that header was parsed from; ruined when opening fails
+ *                     (aead.h): keep what you need of them, such as the last 16 bytes, before the
  *                     call
  *  @param largest_pn  largest authenticated number of the space, or PACKET_NUMBER_NONE
  *  @param first_byte  without protection; the key phase is 0x04, the spin bit 0x20

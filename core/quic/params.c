@@ -128,7 +128,7 @@ static bool read_preferred_address(struct reader *value, struct params_preferred
     return read_reset_token(value, out->reset_token);
 }
 
-/* Rule R7: a server lists, a client says exactly one byte. Suites yet to come are not ours to
+/* wire.md 7.3: a server lists, a client says exactly one byte. Suites yet to come are not ours to
  * refuse, so unknown bytes of a list are skipped; those of a choice fail params_suite_check. */
 static bool read_suites(struct reader *value, bool from_server, struct params *params)
 {

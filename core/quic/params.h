@@ -6,7 +6,7 @@
 #include "quic/cid.h"
 #include "quic/error.h"
 
-/** Transport parameters (RFC 9000 section 18.2, RFC 9221, and weir's two of rules R6 and R7).
+/** Transport parameters (RFC 9000 section 18.2, RFC 9221, and weir's two of docs/wire.md 7.2).
  *  They travel inside the encrypted payload of Noise messages 2 (server's) and 3 (client's). */
 
 enum {
@@ -65,7 +65,8 @@ int params_decode(const uint8_t *data, size_t len, bool from_server, struct para
  *  @return  bytes written, or 0: does not fit, nothing written */
 size_t params_encode(struct writer *w, const struct params *params, bool as_server,
                      uint64_t grease);
-/** Rule R9 and RFC 9000 7.3: do the connection ids in the handshake match those seen on the wire?
+/** wire.md 5.8 and RFC 9000 7.3: do the connection ids in the handshake match those seen on the
+ *  wire?
  *
  *  @param scid   SCID of the peer's Initial packets
  *  @param odcid  when the peer is the server: DCID of our first Initial; else NULL
@@ -73,11 +74,11 @@ size_t params_encode(struct writer *w, const struct params *params, bool as_serv
  *  @return  QUIC_NO_ERROR or QUIC_TRANSPORT_PARAMETER */
 int params_check_cids(const struct params *params, const struct cid *scid, const struct cid *odcid,
                       const struct cid *retry);
-/** Rule R7, the client's choice. @param server  the server's parameters; aes_offered: what our
+/** wire.md 7.3, the client's choice. @param server  the server's parameters; aes_offered: what our
  *  host measured
  *  @return  AEAD_AES_256_GCM when both offer it, else AEAD_CHACHA20_POLY1305 */
 uint8_t params_suite_choose(const struct params *server, bool aes_offered);
-/** Rule R7, the server's check of the client's byte against what it offered itself.
+/** wire.md 7.3, the server's check of the client's byte against what it offered itself.
  *  @return  QUIC_NO_ERROR or QUIC_TRANSPORT_PARAMETER */
 int params_suite_check(const struct params *client, bool aes_offered);
 #endif

@@ -2,7 +2,7 @@
 #ifndef WEIR_QUIC_QUIC_H
 #define WEIR_QUIC_QUIC_H
 #include "transport/transport.h"
-/** The UDP transport (design.md, section 5; docs/wire.md): QUIC's mechanics under our own version,
+/** The UDP transport (docs/wire.md): QUIC's mechanics under our own version,
  *  with Noise. */
 extern const struct transport_ops quic_transport;
 #endif

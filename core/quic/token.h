@@ -3,7 +3,7 @@
 #define WEIR_QUIC_TOKEN_H
 #include "quic/cid.h"
 
-/** Address validation without state: Retry tokens (rule R15) and stateless reset tokens (RFC
+/** Address validation without state: Retry tokens (wire.md 8.4) and stateless reset tokens (RFC
  *  9000 10.3.2). */
 
 enum {
@@ -23,7 +23,7 @@ struct token_keys {
     bool has_previous;
     uint64_t rotated_us;
 };
-/** @param key  fresh secret bytes from the system's generator (rule R19) */
+/** @param key  fresh secret bytes from the system's generator */
 void token_keys_init(struct token_keys *keys, const uint8_t key[TOKEN_KEY_LEN], uint64_t now_us);
 /** Whether TOKEN_ROTATE_US have passed. */
 bool token_keys_is_due(const struct token_keys *keys, uint64_t now_us);

@@ -71,11 +71,15 @@ void streams_on_stream_credit(struct stream *s, uint64_t limit, uint64_t now_us)
 void streams_recheck(struct transport_conn *c, uint64_t now_us)
 {
     struct conn_streams *st = c->streams;
-    uint32_t cursor = 0;
-    struct stream *s;
-    if (st == NULL || st->blocked_count == 0) return;
+    if (st == NULL || list_is_empty(&st->blocked)) return;
     if (lane_send_room(&st->budget, NULL) < LANE_PRESSURE_BYTES) streams_trim(c);
-    while ((s = map_next(&st->by_id, &cursor)) != NULL) stream_check_writable(s, now_us);
+    /* Only those that wait are looked at: the peer decides how often this runs, and how many
+     * streams there are. */
+    for (struct list *link = st->blocked.next; link != &st->blocked;) {
+        struct stream *s = list_entry(link, struct stream, blocked_link);
+        link = link->next;
+        stream_check_writable(s, now_us);
+    }
 }
 
 void streams_on_connection_credit(struct transport_conn *c, uint64_t limit, uint64_t now_us)

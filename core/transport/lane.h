@@ -5,7 +5,7 @@
 #include "base/ring.h"
 #include <stdbool.h>
 
-/* A stream is two one-way lanes (design.md, section 4).
+/* A stream is two one-way lanes.
  *
  * A send lane keeps what the application wrote until the far side has it; offsets are absolute.
  * Invariant: ring.base <= acknowledged prefix <= sent <= written <= credit. Because a write takes
@@ -79,9 +79,9 @@ void send_lane_free(struct send_lane *lane, const struct mem *mem, struct budget
  *  memory is short, and when its connection rests (streams_trim). */
 enum { LANE_PRESSURE_BYTES = 1 << 20 };
 void lane_rest(struct ring *ring, const struct mem *mem, struct budget *budget);
-/** What send lanes may still charge. Inside weir reading never waits for writing (design.md,
- *  section 4): of every budget a part is left to what arrives, so that two sides full of bytes to
- *  send can still take each other's.
+/** What send lanes may still charge. Inside weir reading never waits for writing: of every budget
+ *  a part is left to what arrives, so that two sides full of bytes to send can still take each
+ *  other's.
  *  @param tight  set to the budget that has the least room, when not NULL */
 enum { LANE_RECEIVE_SHARE = 4 /**< one part in so many */ };
 uint64_t lane_send_room(struct budget *budget, struct budget **tight);

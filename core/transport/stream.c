@@ -46,7 +46,7 @@ static void unblock(struct stream *s, uint64_t now_us)
     if (s->blocked.why == BLOCKED_NOT) return;
     metric_add(metrics_of(s), METRIC_STALL_TIME, now_us - s->blocked.since_us);
     memset(&s->blocked, 0, sizeof s->blocked);
-    s->conn->streams->blocked_count--;
+    list_remove(&s->blocked_link);
 }
 
 static void set_why(struct stream *s, enum blocked_why why)
@@ -54,8 +54,14 @@ static void set_why(struct stream *s, enum blocked_why why)
     struct conn_streams *st = s->conn->streams;
     s->blocked.why = (uint8_t)why;
     s->blocked.on = why == BLOCKED_BUDGET ? BLOCKED_ON_US : BLOCKED_ON_PEER;
-    if (why == BLOCKED_BUDGET && !list_is_linked(&st->starved_link))
+    if (why != BLOCKED_BUDGET) return;
+    uint64_t room = lane_send_room(&st->budget, NULL);
+    if (!list_is_linked(&st->starved_link)) {
         list_push_back(&s->conn->transport->starved, &st->starved_link);
+        st->starved_room = room;
+    } else if (room < st->starved_room) {
+        st->starved_room = room;
+    }
 }
 
 static void block(struct stream *s, enum blocked_why why, uint64_t wanted, uint64_t now_us)
@@ -68,7 +74,7 @@ static void block(struct stream *s, enum blocked_why why, uint64_t wanted, uint6
     };
     if (s->blocked.why == BLOCKED_NOT) {
         s->blocked.since_us = now_us;
-        s->conn->streams->blocked_count++;
+        list_push_back(&s->conn->streams->blocked, &s->blocked_link);
         metric_inc(metrics_of(s), counters[why]);
     }
     set_why(s, why);
@@ -195,15 +201,17 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     if (error != 0) return error;
     struct conn_streams *st = s->conn->streams;
     enum blocked_why why;
-    bool refused;
+    bool refused, was_held = s->out.hold;
     uint64_t room = writable(s, &why);
     int64_t taken = place(s, data, len < room ? len : room, &refused);
     if (taken < 0) return taken;
     st->send_used += (uint64_t)taken;
     metric_add(env_of(s)->metrics, METRIC_STREAM_BYTES_WRITTEN, (uint64_t)taken);
     if (len == 0 && !fin) {
+        /* Says only that more follows, or that nothing does. */
         s->out.hold = more && s->blocked.why == BLOCKED_NOT;
-        return 0; /* says only that more follows, or that nothing does */
+        if (was_held && !s->out.hold) changed(s, STREAM_WROTE, now_us);
+        return 0;
     }
     s->out.hold = more && !fin;
     s->pending = (uint8_t)(s->pending & ~STREAM_PENDING_WRITABLE); /* acted upon */
@@ -214,10 +222,11 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     } else if (fin) {
         s->out.state = SEND_FINISHED;
     }
-    if (taken > 0 || fin) {
-        if (!list_is_linked(&s->touched_link)) list_push_back(&st->touched, &s->touched_link);
-        changed(s, STREAM_WROTE, now_us);
-    }
+    if ((taken > 0 || fin) && !list_is_linked(&s->touched_link))
+        list_push_back(&st->touched, &s->touched_link);
+    /* Bytes that were held and are not any more leave at this turn: they may be all the credit that
+     * there is, and then none comes before they were consumed. */
+    if (taken > 0 || fin || was_held) changed(s, STREAM_WROTE, now_us);
     return taken;
 }
 

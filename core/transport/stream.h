@@ -27,8 +27,7 @@ enum stream_pending {
     STREAM_PENDING_OVER = 32   /**< both lanes are over: node tells the application and
                                     then calls streams_remove */
 };
-/** Why a writer waits: kept from the first moment, shown by weir_stream_info (design.md, section
- *  2). */
+/** Why a writer waits: kept from the first moment, shown by weir_stream_info. */
 enum blocked_why {
     BLOCKED_NOT,
     BLOCKED_STREAM_CREDIT,
@@ -49,6 +48,7 @@ struct stream {
     struct list ready_link;    /**< in the scheduler */
     struct list dirty_link;    /**< in streams->dirty */
     struct list touched_link;  /**< in streams->touched: it has bytes that are not released */
+    struct list blocked_link;  /**< in streams->blocked: its writer waits */
     struct send_lane out;
     struct receive_lane in;
     struct blocked blocked;
@@ -72,7 +72,9 @@ struct conn_streams {
     struct list dirty;         /**< streams with pending facts for node */
     struct list touched;       /**< streams with unreleased bytes: written since the last turn, or
                                     held by MORE */
+    struct list blocked;       /**< streams whose writer waits, longest first */
     struct list starved_link;  /**< in transport->starved: a writer waits for a budget */
+    uint64_t starved_room;     /**< the least room that did not help one of those writers */
     struct budget budget;      /**< the connection's, child of the node's */
     uint64_t send_window; /**< the peer's first MAX_DATA: what the reserve is a part of */
     uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken for it */
@@ -89,7 +91,6 @@ struct conn_streams {
     bool grow_off;             /**< windows stay at their first size */
     bool credit_pending, accept_pending[2]; /**< limits to be told (again) */
     bool open_blocked[2];      /**< an open failed for want of room */
-    uint32_t blocked_count;    /**< streams whose writer waits */
 };
 
 /** What is charged for a stream beside its buffers: its record and its share of the table, which is

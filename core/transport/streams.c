@@ -37,6 +37,7 @@ int streams_open(struct transport_conn *c, const struct streams_grants *own,
     sched_init(&st->sched);
     list_init(&st->dirty);
     list_init(&st->touched);
+    list_init(&st->blocked);
     budget_init(&st->budget, env->budget, LIMIT_SCOPE_CONNECTION, LIMIT_PEER_MEMORY,
                 env->limits->value[LIMIT_PEER_MEMORY], c);
     if (!budget_charge(&st->budget, sizeof *st, NULL)) {
@@ -313,6 +314,7 @@ void streams_on_acked(struct stream *s, uint64_t offset, uint64_t len, bool fin,
     if (s->out.state == SEND_OVER) {
         stream_check_over(s);
     } else {
+        stream_schedule(s); /* what could not be remembered as arrived is sent again */
         stream_check_writable(s, now_us);
     }
 }

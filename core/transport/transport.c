@@ -37,7 +37,12 @@ void transport_recheck(struct transport *t, uint64_t now_us)
     while (!list_is_empty(&waiting)) {
         struct conn_streams *st = list_entry(waiting.next, struct conn_streams, starved_link);
         list_remove(&st->starved_link);
-        streams_recheck(st->conn, now_us);
+        /* With no more room than before there is nothing to tell: this runs for every datagram of
+         * anybody, and peers that take nothing may starve many writers. */
+        if (lane_send_room(&st->budget, NULL) > st->starved_room)
+            streams_recheck(st->conn, now_us);
+        else
+            list_push_back(&t->starved, &st->starved_link);
     }
 }
 

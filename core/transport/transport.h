@@ -17,7 +17,7 @@
  *
  * Node speaks to every transport through struct transport_ops and to its streams through stream.h;
  * it never learns which one it has. A transport is an engine: inputs (on_*), commands, getters and
- * outputs (next_*), and nothing else (style.md, section 3). It owns its connections; each begins
+ * outputs (next_*), and nothing else (docs/style.md). It owns its connections; each begins
  * with a struct transport_conn, in which a few fields belong to node, so that a connection is one
  * allocation. Everything that node must look at is put on the transport's ready list and fetched
  * with next_ready: the transport never calls upwards. */

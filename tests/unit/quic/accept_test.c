@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what a listener does before there is a connection (handshake-rules.md R11 to R15): state
+/* Goal: what a listener does before there is a connection (docs/wire.md 2, 5.7, 8): state
  * only for a whole message 1, caps, Retry and its tokens, Version Negotiation. Method: first
  * datagrams made by forge.h from chosen addresses; what comes back is caught before it reaches
  * anybody. */
@@ -116,7 +116,7 @@ static void test_a_repeated_first_message_finds_its_half_open_connection(void **
         (void)ask(p, &p->side[0].address, out, len);
         assert_int_equal(server(p)->half_open, 1);
     }
-    /* Rule R12: the same ids with another key are somebody else, as is another port. */
+    /* wire.md 5.7: the same ids with another key are somebody else, as is another port. */
     size_t len =
         forge_client_initial(&dcid, &scid, NULL, 0, 0, other, payload_len, 1200, out, sizeof out);
     assert_int_equal(ask(p, &p->side[0].address, out, len), 1);
@@ -364,7 +364,7 @@ static void test_a_token_lifts_the_amplification_limit_but_not_the_caps(void **s
     size_t len = get_token(p, &c, &p->side[0].address, &dcid, token);
     uint64_t before = p->side[1].bytes;
     assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 1);
-    /* Another e_c: the cap. It is told so, in one small Initial without state (rule R17). */
+    /* Another e_c: the cap. It is told so, in one small Initial without state (wire.md 8.1). */
     assert_int_equal(use_token(p, &p->side[0].address, &dcid, token, len), 1);
     struct packet_header h;
     assert_int_equal(packet_parse(c.bytes, c.len, &h), 0);

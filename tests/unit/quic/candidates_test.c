@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: whoever sees a dialler's first message can answer it, and gains nothing (handshake-
- * rules.md R8, R10, R11, R16). Method: pair.h with the first datagram captured; forge.h makes
- * what an attacker on the path can make, and injects it before, between and after what the
- * honest server says. */
+/* Goal: whoever sees a dialler's first message can answer it, and gains nothing (docs/wire.md 2.3,
+ * 5.5, 5.6, 10.1). Method: pair.h with the first datagram captured; forge.h makes what an attacker
+ * on the path can make, and injects it before, between and after what the honest server says. */
 #include "forge.h"
 
 struct tap {
@@ -153,7 +152,7 @@ static void test_an_answer_that_lies_about_connection_ids_is_dropped(void **stat
     (void)state;
     struct tap t;
     struct pair *p = dialled(&t);
-    /* The right identity, but for another first datagram (rule R9): as if a proxy had changed
+    /* The right identity, but for another first datagram (wire.md 5.8): as if a proxy had changed
      * the id. */
     inject_answer(p, &t, &p->side[1].key, true);
     assert_false(p->side[0].up);

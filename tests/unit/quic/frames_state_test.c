@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: every frame type in every packet type, for each role, in each state of a connection, has
- * the outcome that RFC 9000 12.4 and handshake-rules.md say, and never another. Method: one
+ * the outcome that RFC 9000 12.4 and docs/wire.md say, and never another. Method: one
  * table of what is expected, written down apart from the code; each of its entries is a fresh
  * pair that is brought into the state and given one resealed packet. */
 #include "reseal.h"
@@ -86,11 +86,11 @@ static int expected(bool client, enum state state, enum packet_type packet, uint
     if (state >= CLOSING)
         return LIVES; /* it is over already; that it stays as it was is checked apart */
     if (packet == PACKET_INITIAL)
-        return LIVES; /* R16: no error, and a close is a hint; later its keys are gone */
+        return LIVES; /* wire.md 10.1: no error, and a close is a hint; later its keys are gone */
     if (packet == PACKET_HANDSHAKE) {
         if (state == CONFIRMED || (!client && state == UNCONFIRMED))
             return LIVES;                                 /* a listener is done at once */
-        if (client && state == HANDSHAKING) return LIVES; /* R10: costs the candidate at most */
+        if (client && state == HANDSHAKING) return LIVES; /* wire.md 5.5: its candidate ends */
         if (!is_known(type)) return QUIC_FRAME_ENCODING;
         if (!is_for_handshake(type)) return QUIC_PROTOCOL_VIOLATION;
         return type == 0x1c ? ENDS : LIVES;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the timers are those of RFC 9002 (6.1.2, 6.2, A.8) with the caps of handshake-rules.md.
+/* Goal: the timers are those of RFC 9002 (6.1.2, 6.2, A.8) with the caps of docs/wire.md 9.
  * Method: a table of situations with deadlines computed by hand, and scenarios in virtual
  * microseconds. */
 #include <stdarg.h>

@@ -65,6 +65,9 @@ static void test_numbers_are_encoded_as_in_rfc_9000_appendix_a_2(void **state)
     assert_int_equal(packet_number_size(1000 + 32768, 1000), 3);
     assert_int_equal(packet_number_size(1000 + 0x7fffff, 1000), 3);
     assert_int_equal(packet_number_size(1000 + 0x800000, 1000), 4);
+    /* Whoever makes us send acknowledgements and acknowledges nothing takes us there. */
+    assert_int_equal(packet_number_size(1000 + (UINT64_C(1) << 31), 1000), 4);
+    assert_int_equal(packet_number_size(VARINT_MAX, PACKET_NUMBER_NONE), 4);
 }
 
 static void test_numbers_are_decoded_to_the_nearest(void **state)

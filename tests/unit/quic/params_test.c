@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: transport parameters come back as written and every rule of RFC 9000 18.2 and of R7 and R9
- * holds. Method: round trips in both roles, a table of good and bad bytes, every truncation. */
+/* Goal: transport parameters come back as written and every rule of RFC 9000 18.2 and of
+ * docs/wire.md 5.8 and 7 holds. Method: round trips in both roles, a table of good and bad bytes,
+ * every truncation. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

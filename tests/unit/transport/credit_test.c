@@ -173,7 +173,8 @@ static void test_connection_credit_wakes_every_writer_that_waits_for_it(void **s
         s[i] = streams_open_local(&f.c, false, 3, &error);
         assert_int_equal(stream_write(s[i], bytes, 1000, false, false, NOW), i == 0 ? 1000 : 0);
     }
-    assert_int_equal(f.c.streams->blocked_count, 2);
+    assert_int_equal(s[1]->blocked.why, BLOCKED_CONNECTION_CREDIT);
+    assert_int_equal(s[2]->blocked.why, BLOCKED_CONNECTION_CREDIT);
     streams_on_connection_credit(&f.c, 1100, NOW);
     assert_int_equal(fake_facts(s[0]), 0);
     assert_int_equal(fake_facts(s[1]), STREAM_PENDING_WRITABLE);

@@ -301,7 +301,7 @@ static void live(uint64_t seed, uint64_t memory, uint64_t stream_window, uint64_
 
         assert_int_equal(mine->receive_consumed, mine->receive_used);
         assert_int_equal(mine->send_used, peers->receive_used);
-        assert_int_equal(mine->blocked_count, 0);
+        assert_true(list_is_empty(&mine->blocked));
         assert_int_equal(mine->budget.used, sizeof *mine);
         assert_int_equal(mine->next_local[0], peers->next_remote[0]);
         assert_true(mine->receive_limit - mine->receive_used > mine->receive_window / 2);

@@ -343,7 +343,7 @@ static void test_the_end_of_a_connection_ends_every_stream_once(void **state)
     assert_memory_equal(f.c.end->text, "why", 3);
     assert_ptr_equal(transport_next_ready(&f.t), &f.c);
     assert_null(transport_next_ready(&f.t));
-    assert_int_equal(f.c.streams->blocked_count, 0);
+    assert_true(list_is_empty(&f.c.streams->blocked));
     assert_int_equal(f.c.streams->budget.used, sizeof(struct conn_streams) + 2 * STREAM_COST_BYTES);
     for (int i = 0; i < 2; i++) {
         s = streams_next_dirty(&f.c);
