@@ -4,7 +4,7 @@
 #include "weir.h"
 #include <stddef.h>
 
-/* The size rules of every struct that crosses the ABI (style.md, section 7). A struct begins with
+/* The size rules of every struct that crosses the ABI (docs/style.md). A struct begins with
  * its size as the caller compiled it, a multiple of 8. A caller older than this library gives a
  * shorter one: what it lacks is 0. A newer one gives a longer one: what we do not know must be 0.
  * Out structs are filled up to the caller's size. */

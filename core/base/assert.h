@@ -3,7 +3,7 @@
 #define WEIR_BASE_ASSERT_H
 #include <stdio.h>
 #include <stdlib.h>
-/** Our own broken invariant, never input from the wire or the API (style.md, section 6).
+/** Our own broken invariant, never input from the wire or the API (docs/style.md).
  *
  *  On in every build: a broken invariant in a network core is a vulnerability, and the branch costs
  *  less than a miss. */

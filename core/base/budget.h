@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** The charge-and-refund tree and the limit record (design.md, section 7).
+/** The charge-and-refund tree and the limit record.
  *
  *  Every byte held on behalf of a peer is charged to a leaf, and so to each of its ancestors: node,
  *  peer, connection, protocol, stream. A charge that any of them refuses changes none of them and

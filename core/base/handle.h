@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include <stdint.h>
 
-/** Generation-checked handles: kind:5 | generation:24 | slot:24 = 53 bits (style.md, section 4).
+/** Generation-checked handles: kind:5 | generation:24 | slot:24 = 53 bits.
  *
  *  0 is never valid: generations start at 1. A slot whose 2^24-1 generations are used up is
  *  retired. Free slots are reused oldest first, so that a stale handle stays recognisable for as

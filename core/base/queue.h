@@ -5,7 +5,7 @@
 #include "base/mem.h"
 /** The one bounded queue: fixed-size items, a declared overflow policy, a budget, counters.
  *
- *  There is no queue without a policy (field.md row 20): full means blocked, newest dropped, oldest
+ *  There is no queue without a policy: full means blocked, newest dropped, oldest
  *  dropped or merged, and each is counted. */
 enum queue_policy { QUEUE_BLOCK = 1, QUEUE_DROP_NEW, QUEUE_DROP_OLD, QUEUE_MERGE };
 struct queue {

@@ -8,8 +8,8 @@
  *  2011).
  *
  *  A stream's n-th value depends on nothing but its key and n, so adding a draw in one place never
- *  shifts another (games.md, section 2). For simulated worlds, jitter and tests; never for secrets
- *  of a live node (rule R19). */
+ *  shifts another. For simulated worlds, jitter and tests; never for secrets of a live node: a seed
+ *  that lives would reveal every past key. */
 struct rng {
     uint32_t key[2];
     uint32_t counter[4];

@@ -4,8 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Authenticated encryption. The suite numbers are the wire's (rule R7 of the handshake,
- *  parameter 0x4001). */
+/** Authenticated encryption. The suite numbers are the wire's (docs/wire.md 4.1). */
 enum aead_suite {
     AEAD_CHACHA20_POLY1305 = 1, /**< RFC 8439; mandatory; Initial and Handshake packets too */
     AEAD_AES_256_GCM = 2        /**< a number only: every function here refuses it */
@@ -22,8 +21,8 @@ int aead_seal(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], co
 /** Check and decrypt sealed_len bytes, tag included: sealed_len - AEAD_TAG_SIZE bytes are
  *  written.
  *
- *  **A failed open destroys out** (libsodium zeroes it), and so the packet itself when in place:
- *  rule R20. Whoever needs the bytes afterwards, as for a stateless reset's last 16, saves them
+ *  **A failed open destroys out** (libsodium zeroes it), and so the packet itself when in place.
+ *  Whoever needs the bytes afterwards, as for a stateless reset's last 16, saves them
  *  first; nobody opens on trial in place.
  *  @param out  may equal sealed (in place); no other overlap
  *  @return     0; WEIR_E_DECRYPT when it does not authenticate or is shorter than a tag;
@@ -31,7 +30,7 @@ int aead_seal(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], co
 int aead_open(unsigned suite, const uint8_t key[32], const uint8_t nonce[12], const void *aad,
               size_t aad_len, const void *sealed, size_t sealed_len, uint8_t *out);
 
-/** XChaCha20-Poly1305, whose nonce is long enough to be random: tokens (rule R15). Same contract
+/** XChaCha20-Poly1305, whose nonce is long enough to be random: tokens (wire.md 8.4). Same contract
  *  as above. */
 void xaead_seal(const uint8_t key[32], const uint8_t nonce[24], const void *aad, size_t aad_len,
                 const void *plain, size_t len, uint8_t *out);

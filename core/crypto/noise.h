@@ -12,7 +12,7 @@
  *  write_message can serve it: the caller writes the pattern out as calls,
  *       -> e        <- e, ee, s, es        -> s, se
  *  each message ended by its payload (encrypt_and_hash, also of nothing). The state is plain
- *  bytes: a copy by assignment is a second candidate (rule R10). Every failing call leaves the
+ *  bytes: a copy by assignment is a second candidate (wire.md 5.5). Every failing call leaves the
  *  state as it was (snow's CVE-2024-58265 was a nonce that moved on a failed open, so that
  *  anybody could break the session). */
 enum {
@@ -21,7 +21,7 @@ enum {
     NOISE_MESSAGE_MAX = 65535
 };
 struct noise_state {
-    uint8_t ck[32];            /**< chaining key, for schedule.h; not for applications (R5) */
+    uint8_t ck[32];            /**< chaining key, for schedule.h; not for applications */
     uint8_t h[32];             /**< the transcript's hash */
     uint8_t k[32];
     uint64_t n;
@@ -35,7 +35,7 @@ struct noise_state {
 void noise_init(struct noise_state *state, bool initiator, const void *prologue,
                 size_t prologue_len, const struct x25519_pair *static_pair);
 /** Set our ephemeral key, from 32 fresh random bytes, before noise_write_e. Used for one
- *  handshake only (rule R14). */
+ *  handshake only (wire.md 5.3). */
 void noise_set_ephemeral(struct noise_state *state, const uint8_t secret[32]);
 /** As noise_set_ephemeral with a pair that was computed before. */
 void noise_set_ephemeral_pair(struct noise_state *state, const struct x25519_pair *pair);
@@ -43,7 +43,7 @@ void noise_set_ephemeral_pair(struct noise_state *state, const struct x25519_pai
 /** Token e, written: 32 bytes, clear. */
 void noise_write_e(struct noise_state *state, uint8_t out[32]);
 /** Token e, read. @return 0, or WEIR_E_HANDSHAKE when it is our own ephemeral key come back
- *  (rule R2) */
+ *  (docs/wire.md 5.4) */
 int noise_read_e(struct noise_state *state, const uint8_t in[32]);
 /** The Diffie-Hellman tokens: es is the initiator's ephemeral with the responder's static key,
  *  se the other way round. The keys concerned must have been set or read (asserted).
@@ -71,7 +71,7 @@ int noise_decrypt_and_hash(struct noise_state *state, const void *sealed, size_t
                            size_t *out_len);
 void noise_mix_hash(struct noise_state *state, const void *data, size_t len);
 void noise_mix_key(struct noise_state *state, const uint8_t input[32]);
-/** The two transport keys: c1 is initiator to responder. When, see rule R3. */
+/** The two transport keys: c1 is initiator to responder. When: docs/wire.md 5.11. */
 void noise_split(const struct noise_state *state, uint8_t c1[32], uint8_t c2[32]);
 /** Erase everything, keys and hash alike. */
 void noise_wipe(struct noise_state *state);

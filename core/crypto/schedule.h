@@ -11,7 +11,7 @@ enum { SCHEDULE_SALT_SIZE = 20, SCHEDULE_PROLOGUE_SIZE = 13, SCHEDULE_RETRY_TAG_
 
 /** The first 20 bytes of SHA-256("weir/udp initial salt v1"). */
 extern const uint8_t schedule_salt[SCHEDULE_SALT_SIZE];
-/** "weir/udp" 00 and the version, big-endian: Noise's prologue (rule R6). */
+/** "weir/udp" 00 and the version, big-endian: Noise's prologue (wire.md 5.1). */
 extern const uint8_t schedule_prologue[SCHEDULE_PROLOGUE_SIZE];
 
 /** Initial secrets, RFC 9001 section 5.2 ("client in", "server in"). They hide nothing from
@@ -20,14 +20,16 @@ extern const uint8_t schedule_prologue[SCHEDULE_PROLOGUE_SIZE];
  *  @param dcid  the client's first destination connection id, or the Retry packet's source id */
 void schedule_initial(const void *salt, size_t salt_len, const void *dcid, size_t dcid_len,
                       uint8_t client[32], uint8_t server[32]);
-/** Handshake secrets (rule R2), with ck and h as they stand after token ee and before token s. */
+/** Handshake secrets (docs/wire.md 5.11), with ck and h as they stand after token ee and before
+ *  token s. */
 void schedule_handshake(const uint8_t ck[32], const uint8_t h[32], uint8_t client[32],
                         uint8_t server[32]);
-/** 1-RTT secrets (rule R4) from noise_split's outputs, the suite that was agreed upon and the
+/** 1-RTT secrets (the same) from noise_split's outputs, the suite that was agreed upon and the
  *  final hash. */
 void schedule_application(const uint8_t c1[32], const uint8_t c2[32], uint8_t suite,
                           const uint8_t h[32], uint8_t client[32], uint8_t server[32]);
-/** The exporter (rules R4, R5): what an application may bind to. ck and h are the final ones. */
+/** The exporter (docs/wire.md 5.11): what an application may bind to. ck and h are the final
+ *  ones. */
 void schedule_exporter(const uint8_t ck[32], const uint8_t h[32], uint8_t out[32]);
 /** The integrity tag of a Retry packet (RFC 9001 section 5.8, with ChaCha20-Poly1305 and our own
  *  key and nonce: SHA-256("weir/udp retry key v1") and the first 12 bytes of SHA-256("weir/udp

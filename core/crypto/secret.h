@@ -19,7 +19,7 @@ void secret_zero(void *p, size_t n);
 /** Compare in time that depends on n only. n 0 is equal. */
 bool secret_equal(const void *a, const void *b, size_t n);
 
-/** The source of secret randomness (rule R19 of the handshake): ephemeral and static keys,
+/** The source of secret randomness: ephemeral and static keys,
  *  tokens, connection ids, challenges, reset keys, packet number skips. The host hands in the
  *  system's generator, a simulated world a seeded stream; nothing in between can tell. */
 struct entropy {

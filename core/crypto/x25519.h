@@ -11,7 +11,7 @@ struct x25519_pair {
 };
 /** The pair of 32 random bytes. */
 void x25519_pair_from(struct x25519_pair *pair, const uint8_t secret[32]);
-/** The shared secret. An all-zero result is refused (rule R2): the public key was of small
+/** The shared secret. An all-zero result is refused (docs/wire.md 5.4): the public key was of small
  *  order, and both sides would "agree" on a value that everybody knows.
  *  @return 0, or WEIR_E_HANDSHAKE (out is zeroed then) */
 int x25519_shared(uint8_t out[32], const uint8_t secret[32], const uint8_t public_key[32]);

@@ -114,6 +114,20 @@ static bool find_free(const struct ports *ports, unsigned *at)
     return false;
 }
 
+/* Whether this node itself has that port. */
+static bool is_own(const struct ports *ports, uint16_t number)
+{
+    unsigned i;
+
+    for (i = 0; i < PORTS_MAX; i++) {
+        const struct port *port = &ports->port[i];
+
+        if (port->ip6 != NULL && port->ip6->udp.bound.port == number) return true;
+        if (port->ip4 != NULL && port->ip4->udp.bound.port == number) return true;
+    }
+    return false;
+}
+
 static int open_port(struct ports *ports, const struct endpoint *want, uint32_t *number,
                      weir_error *error)
 {
@@ -122,10 +136,12 @@ static int open_port(struct ports *ports, const struct endpoint *want, uint32_t 
     int code;
 
     if (!find_free(ports, &at)) {
-        return fail_with(error, WEIR_E_SOCKET,
+        code = fail_with(error, WEIR_E_LIMIT,
                          "%d ports are open and that is the limit: listen on"
                          " [::] or 0.0.0.0 instead of on each address",
                          PORTS_MAX);
+        if (error != NULL) error->limit_used = error->limit_max = PORTS_MAX;
+        return code;
     }
     if (want->family == ENDPOINT_IP6 && endpoint_is_unspecified(want)) {
         code = open_pair(ports, want, &port, error);
@@ -134,6 +150,11 @@ static int open_port(struct ports *ports, const struct endpoint *want, uint32_t 
 
         code = socket_open(ports, want, place, error);
     }
+    if (code == WEIR_E_ADDRESS_IN_USE && is_own(ports, want->port))
+        return fail_with(error, code,
+                         "this node listens on port %u already: once is enough, or choose another"
+                         " port",
+                         want->port);
     if (code != 0) return code;
     ports->port[at] = port;
     *number = at + 1;
@@ -150,7 +171,9 @@ int ports_listen(struct ports *ports, const struct endpoint *want, struct endpoi
     if (code != 0) {
         /* That a family is missing is told by the sentence. */
         if (code == WEIR_E_UNREACHABLE) code = WEIR_E_SOCKET;
-        return fail_with(error, code, "%s", why.detail);
+        why.code = code;
+        if (error != NULL) *error = why;
+        return code;
     }
     port = &ports->port[*number - 1];
     port->is_listening = true;

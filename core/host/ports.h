@@ -12,7 +12,7 @@
  * systems switch it off. A datagram leaves through the socket of its remote's family. */
 
 enum {
-    PORTS_MAX = 64,            /**< a node that listens on more is refused with WEIR_E_SOCKET */
+    PORTS_MAX = 64,            /**< a node that listens on more is refused with WEIR_E_LIMIT */
     PORTS_PAIR_TRIES = 16,     /**< port 0: times that IPv6 may get a port that IPv4 cannot */
 };
 

@@ -120,7 +120,7 @@ int resolve_start(struct resolve *r, const char *name, uint64_t token)
         int error = q->ip4.error;
 
         mem_free(r->mem, q, sizeof *q);
-        return error == UV_ENOMEM ? WEIR_E_MEMORY : WEIR_E_NAME;
+        return error == UV_ENOMEM ? WEIR_E_MEMORY : WEIR_E_HOST_UNKNOWN;
     }
     r->requests[i] = q;
     return 0;

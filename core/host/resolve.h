@@ -40,7 +40,8 @@ struct resolve_answer {
 /** @param loop, mem, calls  outlive it */
 void resolve_init(struct resolve *r, uv_loop_t *loop, const struct mem *mem,
                   const struct host_calls *calls);
-/** Start looking a name up; it is copied. @return 0, WEIR_E_LIMIT, WEIR_E_MEMORY, WEIR_E_NAME */
+/** Start looking a name up; it is copied. @return 0, WEIR_E_LIMIT, WEIR_E_MEMORY,
+ *  WEIR_E_HOST_UNKNOWN */
 int resolve_start(struct resolve *r, const char *name, uint64_t token);
 /** The answer will not come. A token that is not looked up is no error. */
 void resolve_cancel(struct resolve *r, uint64_t token);

@@ -16,7 +16,7 @@
 enum {
     PROOF_PARAMS_MAX = 1024,
     PROOF_PARAMS_FIELD = 1025,
-    PROOF_SIZE_MAX = 1984      /**< rule R1: 2048 less the sealed static key and the tag */
+    PROOF_SIZE_MAX = 1984      /**< docs/wire.md 5.2: 2048 less the sealed static key and the tag */
 };
 /** Bytes that proof_make writes at most for params_len bytes of parameters. */
 #define PROOF_SIZE(params_len) (104 + 10 + (params_len))

@@ -40,7 +40,8 @@
  * event.
  *
  * 0 or a count is success, negative is an error, blocked is 0. weir_last_error has the facts of
- * the last failed call.
+ * the last failed call. Beside the errors that a function names, WEIR_E_NULL and, on a closed
+ * node, WEIR_E_CLOSED answer every call, and WEIR_E_MEMORY and WEIR_E_BUDGET those that need room.
  *
  * Options structs begin with their size as you compiled them; zero is the default for every field,
  * so {sizeof o} is complete. They only grow at the end. Out structs have the size you set, and are
@@ -101,7 +102,7 @@ WEIR_API uint32_t weir_version_number(void);
 #define WEIR_E_CLOSED (-101)          /**< the node was closed */
 #define WEIR_E_FINISHED (-102)        /**< this side finished the lane */
 #define WEIR_E_RESET (-103)           /**< the peer reset the lane */
-#define WEIR_E_STOPPED (-104)         /**< the peer asked not to be sent more on this lane */
+#define WEIR_E_STOPPED (-104)         /**< the reader of this lane wants no more */
 #define WEIR_E_END (-105)             /**< the peer finished its lane and everything was read */
 #define WEIR_E_NOT_CONNECTED (-106)   /**< the connection is not up, or no longer */
 #define WEIR_E_EXISTS (-107)          /**< it is there already */
@@ -119,7 +120,7 @@ WEIR_API uint32_t weir_version_number(void);
 #define WEIR_E_PEER_CLOSED (-303)     /**< the peer closed the connection */
 #define WEIR_E_TIMEOUT (-400)         /**< nothing was heard in time */
 #define WEIR_E_UNREACHABLE (-401)     /**< the network says that there is no way */
-#define WEIR_E_ADDRESS_IN_USE (-402)  /**< another program has the port */
+#define WEIR_E_ADDRESS_IN_USE (-402)  /**< the port is in use */
 #define WEIR_E_HOST_UNKNOWN (-403)    /**< the name has no address */
 #define WEIR_E_SOCKET (-404)          /**< the system refused a socket call */
 #define WEIR_E_PERMISSION (-405)      /**< the system does not permit it */
@@ -279,7 +280,8 @@ typedef struct weir_node_options {
                                            least 1 KiB */
     uint64_t windows_grow_off; /**< 1: windows stay at their first size */
     uint64_t idle_timeout_us;  /**< 0: 30 s; at least 1 s */
-    uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; WEIR_NONE: never */
+    uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; at least 100 ms;
+                                    WEIR_NONE: never */
     uint64_t dial_timeout_us;  /**< 0: 60 s */
     uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno */
     uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect
@@ -295,15 +297,15 @@ typedef struct weir_node_options {
 /** Make a node of the real world. It opens nothing before listen or dial.
  *  @param error  facts of a failure; may be NULL
  *  @return 0 and *node; WEIR_E_NULL, WEIR_E_ARGUMENT, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION,
- *          WEIR_E_KEY, WEIR_E_NAME, WEIR_E_MEMORY
+ *          WEIR_E_KEY, WEIR_E_NAME, WEIR_E_MEMORY, WEIR_E_SOCKET no descriptors are left
  *  @owner  yours: weir_node_close, then weir_node_free
  *  @since  0.1 */
 WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node,
                                   weir_error *error);
 
 /** Close a node at once: connections are closed with WEIR_REASON_GOING_AWAY, sockets and memory
- *  are given back. What stays is a tombstone on which every call answers WEIR_E_CLOSED. To finish
- *  what is under way first, use weir_node_drain.
+ *  are given back. What stays is a tombstone on which every other call answers WEIR_E_CLOSED (or
+ *  the 0 or WEIR_NONE that it names). To finish what is under way first, use weir_node_drain.
  *  @return 0, also the second time; WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_node_close(weir_node *node);
@@ -316,7 +318,8 @@ WEIR_API int32_t weir_node_free(weir_node *node);
 /** Listen on an address: "0.0.0.0:4001", "[::]:4001", ":4001" (both families), "127.0.0.1:0" (any
  *  port), a multiaddr. May be called several times.
  *  @return 0; WEIR_E_ADDRESS, WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET,
- *          WEIR_E_DRAINING, WEIR_E_CLOSED
+ *          WEIR_E_DRAINING, WEIR_E_CLOSED; WEIR_E_PEER_ID the address is another peer's;
+ *          WEIR_E_LIMIT 64 ports are open
  *  @since  0.1 */
 WEIR_API int32_t weir_node_listen(weir_node *node, const char *address);
 
@@ -357,7 +360,8 @@ WEIR_API int32_t weir_node_unserve(weir_node *node, const char *name);
 /** No new work: listeners refuse, dials fail with WEIR_E_DRAINING; open streams go on. When none
  *  is left, or at the deadline, connections close with the reason and WEIR_EVENT_DRAINED comes.
  *  @param timeout_us  how long open streams may take; 0: close now
- *  @return 0, also the second time (a shorter deadline wins)
+ *  @return 0, also the second time (a shorter deadline wins); WEIR_E_ARGUMENT the reason is a
+ *          transport's
  *  @since  0.1 */
 WEIR_API int32_t weir_node_drain(weir_node *node, uint32_t reason, uint64_t timeout_us);
 
@@ -401,7 +405,7 @@ WEIR_API uint64_t weir_node_now(weir_node *node);
  *  @since  0.1 */
 WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer);
 
-/** The facts of the last call on this node that failed.
+/** The facts of the last call on this node that failed, or of the last dial, if that failed later.
  *  @param error  size set; filled up to it
  *  @return 0, WEIR_E_NULL, WEIR_E_SIZE
  *  @since  0.1 */
@@ -451,15 +455,16 @@ typedef struct weir_event {
     uint64_t parent;           /**< a stream's connection */
     uint64_t user;             /**< the object's user tag */
     uint64_t amount;           /**< bytes or a reason code: by kind */
-    uint64_t time_us;          /**< when, on the node's clock */
+    uint64_t time_us;          /**< when it was noticed, on the node's clock; of an event that the
+                                    array before was too small for: when it was told */
     uint64_t node;             /**< in a world: whose event, counted from 1; else 0 */
     uint64_t reserved;         /**< 0 */
 } weir_event;
 
 /* Level facts (READABLE, WRITABLE) appear once until acted upon: after a read or write they are
- * looked at anew. End
- * events (CONNECTION_CLOSED, STREAM_CLOSED) come exactly once and last; the object stays readable
- * until the next poll. */
+ * looked at anew. End events (CONNECTION_CLOSED, STREAM_CLOSED) come exactly once and last, but for
+ * the PEER_DOWN of that connection; the object stays readable until the next poll (in a world: the
+ * next run). */
 #define WEIR_EVENT_NONE 0
 #define WEIR_EVENT_CONNECTED 1        /**< object: a connection that is up, dialled or accepted;
                                            parent: 0; amount: 1 if dialled */
@@ -505,8 +510,9 @@ typedef struct weir_dial_options {
  *  already, its handle is returned and CONNECTED comes for it again. When both sides dial at once,
  *  one connection stays: a dial whose own connection loses gets CONNECTED for the other, then
  *  CONNECTION_CLOSED for its own handle with error 0 and WEIR_REASON_DUPLICATE.
- *  @return the connection's handle (positive); WEIR_E_ADDRESS, WEIR_E_PEER_ID, WEIR_E_LIMIT,
- *          WEIR_E_DRAINING
+ *  @return the connection's handle (positive); WEIR_E_ADDRESS; WEIR_E_PEER_ID not a peer id, the
+ *          node's own, or two peers in one dial; WEIR_E_LIMIT; WEIR_E_DRAINING; WEIR_E_REFUSED by
+ *          weir_peer_access; WEIR_E_NOT_FOUND it names a peer alone and the book has no address
  *  @since  0.1 */
 WEIR_API int64_t weir_node_dial(weir_node *node, const char *address,
                                 const weir_dial_options *options);
@@ -544,14 +550,15 @@ WEIR_API int32_t weir_connection_get_info(weir_node *node, uint64_t connection,
                                           weir_connection_info *info);
 
 /** What the dial of a connection met, one line per attempt, as text.
- *  @return the length without the zero (cut to cap); WEIR_E_STALE; WEIR_E_NOT_FOUND it was not
- *          dialled
+ *  @return the length without the zero (cut to cap); WEIR_E_STALE, WEIR_E_KIND; WEIR_E_NOT_FOUND
+ *          it was not dialled; WEIR_E_SPACE cap is 0
  *  @since  0.1 */
 WEIR_API int32_t weir_connection_report(weir_node *node, uint64_t connection, char *text,
                                         uint32_t cap);
 
 /** The address under which the peer sees us, as text.
- *  @return the length; WEIR_E_NOT_FOUND it has not said so yet
+ *  @return the length; WEIR_E_NOT_FOUND it has not said so yet; WEIR_E_SPACE; WEIR_E_STALE,
+ *          WEIR_E_KIND
  *  @since  0.1 */
 WEIR_API int32_t weir_connection_observed(weir_node *node, uint64_t connection, char *text,
                                           uint32_t cap);
@@ -618,17 +625,19 @@ WEIR_API int32_t weir_stream_flush(weir_node *node, uint64_t stream);
  *  @param data  set to the first contiguous piece; valid until the stream is consumed, read or
  *               stopped, or the node is polled or closed
  *  @return bytes at *data; 0 nothing yet: wait for WEIR_EVENT_READABLE; WEIR_E_END everything was
- *          read and the peer finished; WEIR_E_RESET; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
+ *          read and the peer finished; WEIR_E_RESET; WEIR_E_STOPPED this side stopped it;
+ *          WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
  *  @since  0.1 */
 WEIR_API int64_t weir_stream_peek(weir_node *node, uint64_t stream, const void **data);
 
 /** Say that bytes were dealt with: they are dropped and the peer gets credit for as many.
- *  @return 0; WEIR_E_ARGUMENT more than there are
+ *  @return 0; WEIR_E_ARGUMENT more than there are; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_consume(weir_node *node, uint64_t stream, uint64_t bytes);
 
 /** Copy and consume.
- *  @return bytes copied, 0 to cap; 0 nothing yet; WEIR_E_END, WEIR_E_RESET as weir_stream_peek
+ *  @return bytes copied, 0 to cap; 0 nothing yet; WEIR_E_END, WEIR_E_RESET and the others as
+ *          weir_stream_peek
  *  @since  0.1 */
 WEIR_API int64_t weir_stream_read(weir_node *node, uint64_t stream, void *data, uint32_t cap);
 
@@ -744,7 +753,8 @@ WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer,
                                 const weir_dial_options *options);
 
 /** Put an address of a peer into the book, as configured by the application.
- *  @return 0; WEIR_E_ADDRESS, WEIR_E_LIMIT, WEIR_E_PEER_ID
+ *  @return 0; WEIR_E_ADDRESS; WEIR_E_LIMIT; WEIR_E_PEER_ID not a peer id, or the address names
+ *          another peer
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer,
                                        const char *address);
@@ -755,8 +765,8 @@ WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer
 WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, uint32_t i,
                                    char *text, uint32_t cap);
 
-/** Accept or refuse a peer by id. A refused peer's connections are closed with
- *  WEIR_REASON_REFUSED, and dials to it fail. Takes effect at once.
+/** Accept or refuse a peer by id. Connections that may no longer be are closed with
+ *  WEIR_REASON_REFUSED, and dials to a refused peer fail. Takes effect at once.
  *  @param access  WEIR_ACCESS_*
  *  @return 0, WEIR_E_ARGUMENT, WEIR_E_PEER_ID, WEIR_E_LIMIT
  *  @since  0.1 */
@@ -788,7 +798,8 @@ typedef struct weir_log_line {
  *  @since  0.1 */
 WEIR_API int32_t weir_node_log_level(weir_node *node, uint32_t level);
 
-/** Take the oldest lines out of the log. weir prints nothing by itself.
+/** Take the oldest lines out of the log. weir prints nothing by itself. The nodes of a world share
+ *  one log and its level.
  *  @return lines written, 0 to cap
  *  @since  0.1 */
 WEIR_API int32_t weir_node_log(weir_node *node, weir_log_line *lines, uint32_t cap);
@@ -809,14 +820,14 @@ typedef struct weir_hash {
 WEIR_API int32_t weir_hash_init(weir_hash *hash);
 
 /** Add bytes.
- *  @return 0, WEIR_E_NULL
+ *  @return 0, WEIR_E_NULL; WEIR_E_STATE it was not begun
  *  @thread any
  *  @since  0.1 */
 WEIR_API int32_t weir_hash_update(weir_hash *hash, const void *data, uint64_t len);
 
 /** The hash of everything added. The state is used up: begin anew for another.
  *  @param digest  room for WEIR_HASH_BYTES
- *  @return 0, WEIR_E_NULL
+ *  @return 0, WEIR_E_NULL; WEIR_E_STATE it was not begun
  *  @thread any
  *  @since  0.1 */
 WEIR_API int32_t weir_hash_final(weir_hash *hash, void *digest);
@@ -879,7 +890,8 @@ WEIR_API int32_t weir_world_free(weir_world *world);
 /** Add a node. Its events carry the number that it gets, counted from 1 in order of adding. Its
  *  address is weir_node_address(node, 0): it listens from the start.
  *  @param options  as for weir_node_create; NULL: defaults. Without a key, the key comes from the
- *                  world's seed
+ *                  world's seed; log_level_plus1 and offload_off have no meaning here
+ *  @return as weir_node_create; WEIR_E_LIMIT the world has as many nodes as it can
  *  @since  0.1 */
 WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options *options,
                                      weir_node **node,
@@ -887,20 +899,22 @@ WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options 
 
 /** Set how datagrams travel between two nodes; 0 for a or b: all nodes. The newest rule that fits
  *  is used.
- *  @return 0, WEIR_E_ARGUMENT no such node, WEIR_E_SIZE, WEIR_E_UNKNOWN_OPTION
+ *  @return 0, WEIR_E_ARGUMENT no such node or a setting out of its range, WEIR_E_SIZE,
+ *          WEIR_E_UNKNOWN_OPTION
  *  @since  0.1 */
 WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b,
                                  const weir_link_options *options);
 
 /** Let go what the application wrote, advance the clock until some node has an event or until_us
  *  is reached.
+ *  @param until_us  world time; the past only lets go
  *  @return 1 there are events for weir_world_poll; 0 until_us was reached; WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us);
 
 /** Take events of all nodes, in the order of time, node, sequence.
  *  @param shard  0 (worlds with several shards come later)
- *  @return events written, 0 to cap
+ *  @return events written, 0 to cap; WEIR_E_NULL, WEIR_E_ARGUMENT
  *  @since  0.1 */
 WEIR_API int64_t weir_world_poll(weir_world *world, uint32_t shard, weir_event *events,
                                  uint32_t cap);

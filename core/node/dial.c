@@ -114,9 +114,9 @@ static void finish(struct node *node, struct dial *dial, int error, uint32_t rea
 
 static void fail(struct node *node, struct dial *dial)
 {
-    const char *said;
+    char said[DIAL_ANSWER_MAX];
     uint32_t reason;
-    int error = dial_report_answer(dial, &reason, &said);
+    int error = dial_report_answer(dial, &reason, said);
     (void)errors_fail(node, error, NULL, dial->expected.len > 0 ? &dial->expected : NULL,
                       "the dial failed: %s", said);
     log_write(node->env.log, node->now_us, LOG_INFO, "a dial failed: %s", said);
@@ -161,9 +161,18 @@ int dial_add(struct node *node, struct dial *dial, const struct multiaddr *addre
     if (address->kind != ADDRESS_UDP && address->kind != ADDRESS_MEMORY)
         return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL,
                            "weir has no transport for that kind of address");
-    if (address->host == MULTIADDR_HOST_ENDPOINT)
-        return dial_target_add(node, dial, &address->endpoint, provenance);
-    return dial_name_add(node, dial, address, provenance);
+    int error = address->host == MULTIADDR_HOST_ENDPOINT
+                    ? dial_target_add(node, dial, &address->endpoint, provenance)
+                    : dial_name_add(node, dial, address, provenance);
+    if (error != WEIR_E_LIMIT) return error;
+    const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                       .name = LIMIT_DIAL_ADDRESSES,
+                                       .side = LIMIT_SIDE_LOCAL,
+                                       .used = node->env.limits->value[LIMIT_DIAL_ADDRESSES],
+                                       .max = node->env.limits->value[LIMIT_DIAL_ADDRESSES]};
+    return errors_fail(node, error, &limit, NULL,
+                       "one dial tries no more than %llu addresses and as many names",
+                       (unsigned long long)limit.max);
 }
 
 static void target_fail(const struct node *node, struct dial_target *target, int error,

@@ -48,9 +48,10 @@ void dial_names_begin(struct node *node, struct dial *dial)
 void dial_names_cancel(struct node *node, struct dial *dial)
 {
     for (uint32_t i = 0; i < dial->name_count; i++) {
-        if (dial->names[i].is_pending)
-            node->driver->resolve_cancel(node->driver_context, token_of(dial, i));
+        if (!dial->names[i].is_pending) continue;
+        node->driver->resolve_cancel(node->driver_context, token_of(dial, i));
         dial->names[i].is_pending = false;
+        dial->names[i].error = WEIR_E_TIMEOUT; /* for the report */
     }
     dial->names_pending = 0;
 }

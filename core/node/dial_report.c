@@ -148,7 +148,10 @@ static void say_identity(const struct dial *dial, struct dial_target *target,
     const struct peer_id peer = conns_peer(c);
     (void)peer_id_format(&dial->expected, wanted);
     (void)peer_id_format(&peer, found);
-    if (peer.len == 0 || peer_id_equal(&peer, &dial->expected))
+    /* A dial that expected nobody finds the wrong one in one case only. */
+    if (dial->expected.len == 0)
+        (void)snprintf(target->said, sizeof target->said, "that is the node itself");
+    else if (peer.len == 0 || peer_id_equal(&peer, &dial->expected))
         (void)snprintf(target->said, sizeof target->said, "the peer there is not %s", wanted);
     else
         (void)snprintf(target->said, sizeof target->said, "the peer there is %s, not %s", found,
@@ -162,7 +165,7 @@ void dial_report_end(const struct dial *dial, struct dial_target *target,
     target->error = end == NULL ? WEIR_E_MEMORY : error_of(end);
     target->reason = end == NULL ? WEIR_REASON_NONE : end->reason;
     if (end == NULL) return;
-    if (target->error == WEIR_E_IDENTITY && dial->expected.len > 0) {
+    if (target->error == WEIR_E_IDENTITY) {
         say_identity(dial, target, c);
         return;
     }
@@ -186,18 +189,49 @@ static unsigned rank(int error)
     return i;
 }
 
-int dial_report_answer(const struct dial *dial, uint32_t *reason, const char **said)
+/* What to do about it; "" when the rest says it. */
+static const char *advice(int error)
+{
+    switch (error) {
+    case WEIR_E_HOST_UNKNOWN: return ": check the name";
+    case WEIR_E_TIMEOUT: return ": check that it runs and that UDP gets there";
+    case WEIR_E_UNREACHABLE: return ": check the network";
+    case WEIR_E_IDENTITY: return ": ask for its address anew";
+    case WEIR_E_UNSUPPORTED: return ": one side needs a newer weir";
+    default: return "";
+    }
+}
+
+static void say_name(char said[DIAL_ANSWER_MAX], const struct dial_name *name)
+{
+    (void)snprintf(said, DIAL_ANSWER_MAX, "%.128s: %s%s", name->name, errors_words(name->error),
+                   advice(name->error));
+}
+
+static void say_target(char said[DIAL_ANSWER_MAX], const struct dial *dial,
+                       const struct dial_target *target)
+{
+    bool is_self = target->error == WEIR_E_IDENTITY && dial->expected.len == 0;
+    char address[ENDPOINT_TEXT_MAX];
+    (void)endpoint_format(&target->endpoint, address, sizeof address);
+    (void)snprintf(said, DIAL_ANSWER_MAX, "%s: %.160s%s", address, target->said,
+                   is_self ? "" : advice(target->error));
+}
+
+int dial_report_answer(const struct dial *dial, uint32_t *reason, char said[DIAL_ANSWER_MAX])
 {
     int error = WEIR_E_TIMEOUT;
     unsigned best = UINT32_MAX;
     *reason = WEIR_REASON_UNREACHABLE;
-    *said = "nothing answered in time";
+    (void)snprintf(said, DIAL_ANSWER_MAX, "%s",
+                   dial->names_pending > 0 ? "the name server did not answer in time: try again"
+                                           : "nothing answered in time");
     for (uint32_t i = 0; i < dial->name_count; i++) {
         const struct dial_name *name = &dial->names[i];
         if (name->is_pending || name->error == 0 || rank(name->error) >= best) continue;
         best = rank(name->error);
         error = name->error;
-        *said = errors_words(error);
+        say_name(said, name);
     }
     for (uint32_t i = 0; i < dial->target_count; i++) {
         const struct dial_target *target = &dial->targets[i];
@@ -205,7 +239,7 @@ int dial_report_answer(const struct dial *dial, uint32_t *reason, const char **s
         best = rank(target->error);
         error = target->error;
         *reason = target->reason;
-        *said = target->said;
+        say_target(said, dial, target);
     }
     return error;
 }

@@ -82,6 +82,7 @@ void dial_report_end(const struct dial *dial, struct dial_target *target,
                      const struct transport_conn *c);
 /** Keep the report of a dial that succeeded with the connection. */
 void dial_report_keep(struct node *node, const struct dial *dial, struct transport_conn *c);
-/** The most telling error of its attempts. */
-int dial_report_answer(const struct dial *dial, uint32_t *reason, const char **said);
+/** The most telling error of its attempts. @param said  where and what, for people */
+enum { DIAL_ANSWER_MAX = 256 };
+int dial_report_answer(const struct dial *dial, uint32_t *reason, char said[DIAL_ANSWER_MAX]);
 #endif

@@ -15,8 +15,8 @@ struct node;
 struct node_driver {
     /** A socket for datagrams. want: address and port (port 0: any). @param got  the address that
      *  it has
-     *  @return 0 and *socket, or WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET with
-     *          error->detail filled */
+     *  @return 0 and *socket, or WEIR_E_ADDRESS_IN_USE, WEIR_E_PERMISSION, WEIR_E_SOCKET,
+     *          WEIR_E_LIMIT, WEIR_E_ADDRESS, WEIR_E_MEMORY with error->detail filled */
     int (*listen)(void *context, const struct endpoint *want, struct endpoint *got,
          uint32_t *socket, weir_error *error);
     void (*unlisten)(void *context, uint32_t socket);

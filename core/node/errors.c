@@ -39,13 +39,22 @@ void errors_free(struct node *node)
     node->extras->error = NULL;
 }
 
+/* What was given as an address may be anything, and the sentence goes to a terminal. */
+static void clean(char *text)
+{
+    for (; *text != 0; text++) {
+        if (*text < ' ' || *text > '~') *text = '?';
+    }
+}
+
 int errors_fail(struct node *node, int code, const struct limit_record *limit,
                 const struct peer_id *peer, const char *format, ...)
 {
     va_list arguments;
+    if (limit != NULL) metric_inc(node->env.metrics, METRIC_LIMIT_REACHED);
+    if (node->error_kept) return code;
     node->error_code = code;
     node->error_noted = true;
-    if (limit != NULL) metric_inc(node->env.metrics, METRIC_LIMIT_REACHED);
     weir_error *error = fresh(node, code);
     if (error == NULL) return code;
     if (limit != NULL) set_limit(error, limit);
@@ -56,6 +65,7 @@ int errors_fail(struct node *node, int code, const struct limit_record *limit,
     va_start(arguments, format);
     (void)vsnprintf(error->detail, sizeof error->detail, format, arguments);
     va_end(arguments);
+    clean(error->detail);
     return code;
 }
 

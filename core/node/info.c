@@ -183,7 +183,7 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
     const struct peer_record *record;
     if (node->closed) return false;
     while (!cursor->records && (c = conns_next(node, &cursor->place)) != NULL) {
-        if ((c->node_flags & CONN_PRIMARY) == 0) continue;
+        if ((c->node_flags & CONN_PRIMARY) == 0 || c->state != CONN_UP) continue;
         const struct peer_id peer = conns_peer(c);
         put_all(node, &peer, info);
         return true;
@@ -191,7 +191,8 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
     if (!cursor->records) *cursor = (struct node_peer_cursor){.records = true};
     while (peers_table(node) != NULL &&
            (record = map_next(&peers_table(node)->records, &cursor->place)) != NULL) {
-        if (registry_find(node, &record->id) != NULL) continue;
+        c = registry_find(node, &record->id);
+        if (c != NULL && c->state == CONN_UP) continue;
         put_all(node, &record->id, info);
         return true;
     }

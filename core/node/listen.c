@@ -59,14 +59,19 @@ int64_t listen_on_call(struct node *node, const struct node_call *call)
     struct multiaddr address;
     int error = address_parse(&address, call->data, call->len, 0, ADDRESS_LISTEN, &why);
     if (error != 0)
-        return errors_fail(node, error, NULL, NULL, "at byte %u: %s", (unsigned)why.offset,
-                           why.sentence);
+        return errors_fail(node, error, NULL, NULL, "\"%.*s\", at byte %u: %s",
+                           call->len > 100 ? 100 : (int)call->len, (const char *)call->data,
+                           (unsigned)why.offset, why.sentence);
+    if (address.has_peer && !peer_id_equal(&address.peer, &node->key.id))
+        return errors_fail(node, WEIR_E_PEER_ID, NULL, &address.peer,
+                           "that is another peer's address: listen on one of this machine");
     if (drain_is_on(node)) return WEIR_E_DRAINING;
     if (address.host != MULTIADDR_HOST_ENDPOINT ||
         (address.kind != ADDRESS_UDP && address.kind != ADDRESS_MEMORY) ||
         state_transport(node, address.endpoint.family) == NULL)
         return errors_fail(node, WEIR_E_ADDRESS, NULL, NULL,
-                           "listen on a numeric UDP address, for example [::]:4001");
+                           "\"%.*s\" is no numeric UDP address: listen on one, such as [::]:4001",
+                           call->len > 100 ? 100 : (int)call->len, (const char *)call->data);
     weir_error facts = {.size = sizeof facts};
     struct listener *listener = append(node, &error);
     if (listener == NULL) return error;
@@ -74,7 +79,12 @@ int64_t listen_on_call(struct node *node, const struct node_call *call)
                                  &listener->socket, &facts);
     if (error == 0) return 0;
     shorten(node);
-    return errors_fail(node, error, NULL, NULL, "%.255s", facts.detail);
+    const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                       .side = LIMIT_SIDE_LOCAL,
+                                       .used = facts.limit_used,
+                                       .max = facts.limit_max};
+    return errors_fail(node, error, error == WEIR_E_LIMIT ? &limit : NULL, NULL, "%.255s",
+                       facts.detail);
 }
 
 int64_t listen_on_unlisten(struct node *node, const struct node_call *call)

@@ -234,11 +234,13 @@ int64_t node_input(struct node *node, const struct node_input *in)
     case NODE_INPUT_CALL: result = calls_do(node, in->call); break;
     default: WEIR_ASSERT(in->kind == NODE_INPUT_CALL);
     }
+    node->error_kept = result < 0;
     settle(node);
     if (drain_is_on(node)) {
         drain_settle(node);
         settle(node);
     }
+    node->error_kept = false;
     return result;
 }
 

@@ -14,7 +14,7 @@
  * Everything that can change it enters through node_input: a call of the application, a datagram, a
  * deadline, a turn of the application, an answer of the driver. So a run is a list of inputs, and a
  * recorded list replays to the same outputs. Outputs are fetched: node_next_datagram,
- * node_deadline, node_next_event. */
+ * node_deadline, node_next_events. */
 
 enum node_input_kind {
     NODE_INPUT_DATAGRAM = 1,   /**< datagram */

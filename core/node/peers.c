@@ -175,10 +175,12 @@ static int64_t on_access(struct node *node, const struct peer_id *peer, uint32_t
     if (record == NULL) return error;
     record->access = (uint8_t)access;
     record_sweep(node, record);
-    if (access != WEIR_ACCESS_REFUSE) return 0;
-    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c))
-        conns_close(node, c, WEIR_REASON_REFUSED, NULL, 0);
-    dial_cancel_peer(node, peer, WEIR_E_REFUSED, WEIR_REASON_REFUSED);
+    for (struct transport_conn *c = registry_find(node, peer); c != NULL; c = registry_next(c)) {
+        if (!peers_may_connect(node, peer, c->role == CONN_DIALLER))
+            conns_close(node, c, WEIR_REASON_REFUSED, NULL, 0);
+    }
+    if (access == WEIR_ACCESS_REFUSE)
+        dial_cancel_peer(node, peer, WEIR_E_REFUSED, WEIR_REASON_REFUSED);
     return 0;
 }
 
@@ -187,9 +189,16 @@ static int network_rule_add(struct node *node, const char *name, size_t len, uin
     int error = 0;
     struct peers *peers = open_table(node, &error);
     if (peers == NULL) return error;
-    if (peers->network_count >= NETWORKS_MAX)
-        return errors_fail(node, WEIR_E_LIMIT, NULL, NULL,
-                           "there are rules for %d networks, which is the most", NETWORKS_MAX);
+    if (peers->network_count >= NETWORKS_MAX) {
+        const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                           .side = LIMIT_SIDE_LOCAL,
+                                           .used = peers->network_count,
+                                           .max = NETWORKS_MAX};
+        return errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
+                           "there are rules for %d networks, which is the most: set some back to "
+                           "WEIR_ACCESS_DEFAULT",
+                           NETWORKS_MAX);
+    }
     struct network_rule *rule = state_alloc(node, sizeof *rule, &error);
     if (rule == NULL) return error;
     rule->access = (uint8_t)access;
@@ -271,17 +280,29 @@ static int64_t on_add_address(struct node *node, const struct node_call *call)
     int error = address_parse(&address, call->data, call->len, 0, 0, &why);
     if (call->peer->len == 0) return WEIR_E_PEER_ID;
     if (error != 0)
-        return errors_fail(node, error, NULL, call->peer, "at byte %u: %s", (unsigned)why.offset,
-                           why.sentence);
+        return errors_fail(node, error, NULL, call->peer, "\"%.*s\", at byte %u: %s",
+                           call->len > 100 ? 100 : (int)call->len, (const char *)call->data,
+                           (unsigned)why.offset, why.sentence);
+    if (address.has_peer && !peer_id_equal(&address.peer, call->peer))
+        return errors_fail(node, WEIR_E_PEER_ID, NULL, &address.peer,
+                           "that address names another peer: add it to that one");
     struct book *book = open_book(node, &error);
     if (book == NULL) return error;
     (void)book_expire(book, node->now_us, 16);
     error = book_add(book, call->peer, &address, ADDRESS_CONFIGURED, 0, node->now_us, BOOK_NEVER,
                      &limit);
     if (error == WEIR_E_BUDGET)
-        return errors_fail(node, error, &limit, call->peer, "no budget for another address");
-    if (error == WEIR_E_LIMIT)
-        return errors_fail(node, error, NULL, call->peer, "the book takes no more addresses");
+        return errors_fail(node, error, &limit, call->peer,
+                           "no budget for another address: close something or raise memory_bytes");
+    if (error == WEIR_E_ADDRESS)
+        return errors_fail(node, error, NULL, call->peer,
+                           "the address says who, but not where: add a host and a port");
+    if (error == WEIR_E_LIMIT) {
+        limit.name = limit.scope == LIMIT_SCOPE_PEER ? LIMIT_BOOK_ADDRESSES : LIMIT_BOOK_PEERS;
+        return errors_fail(node, error, &limit, call->peer,
+                           "the book has as many addresses of that peer as it takes: what was "
+                           "configured stays");
+    }
     return error < 0 ? error : 0;
 }
 

@@ -3,7 +3,7 @@
 #define WEIR_NODE_PEERS_TABLE_H
 #include "node/state.h"
 
-/** What peers.c keeps; peers_info.c reads it. */
+/** What peers.c keeps; info.c reads it. */
 enum { NETWORK_NAME_MAX = 64 };
 struct peer_record {
     struct peer_id id;

@@ -87,7 +87,9 @@ struct node {
     uint32_t number;    /**< in a world: which node; else 0 */
     int32_t error_code; /**< of the last failed call */
     uint8_t transport_count, transport_next;
-    bool closed : 1, error_noted : 1, refuse_unknown : 1, observed_off : 1;
+    bool closed : 1, refuse_unknown : 1, observed_off : 1;
+    bool error_noted : 1; /**< the call under way has its facts */
+    bool error_kept : 1;  /**< a call failed: what else fails in the same input is not its matter */
     bool own_metrics : 1, own_log : 1, own_limits : 1;
 
     struct listeners *listeners;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The application's calls on streams. */
+#include "base/assert.h"
+#include "base/bytes.h"
 #include "node/conns.h"
 #include "node/drain.h"
 #include "node/events.h"
@@ -8,26 +10,55 @@
 #include "node/streams.h"
 #include <string.h>
 
+/* A name that the peer's streams never hold, or a budget: which one is asked for more than it has.
+ */
+static int fail_no_budget(struct node *node, const struct transport_conn *c,
+                          const struct peer_id *peer, bool one_way, size_t name_len)
+{
+    struct conn_streams *st = c->streams;
+    uint64_t credit = one_way ? st->stream_credit_uni : st->stream_credit_bidi_local;
+    uint64_t need = varint_size(name_len) + name_len, room = budget_room(&st->budget);
+    struct limit_record limit = {.scope = LIMIT_SCOPE_STREAM,
+                                 .name = LIMIT_STREAM_WINDOW,
+                                 .side = LIMIT_SIDE_REMOTE,
+                                 .used = need,
+                                 .max = credit};
+    if (need > credit)
+        return errors_fail(node, WEIR_E_BUDGET, &limit, peer,
+                           "the peer's streams are too small for a protocol's name of that length");
+    bool charged = budget_charge(&st->budget, room + 1, &limit);
+    WEIR_ASSERT(!charged);
+    return errors_fail(node, WEIR_E_BUDGET, &limit, peer,
+                       "no budget for another stream: close some, or raise memory_bytes");
+}
+
 static int fail_no_stream(struct node *node, const struct transport_conn *c, bool one_way,
-                          int error)
+                          size_t name_len, int error)
 {
     const struct peer_id peer = conns_peer(c);
     const struct conn_streams *st = c->streams;
     unsigned type = one_way ? 1 : 0;
-    if (error == WEIR_E_BUDGET && st != NULL &&
-        budget_room(&st->budget) > sizeof(struct stream) + STREAM_HEAD_MAX)
-        return errors_fail(
-            node, error, NULL, &peer,
-            "the peer's credit does not hold a protocol's name now: wait until it reads");
+    struct limit_record limit;
+    if (error == WEIR_E_BUDGET && st != NULL)
+        return fail_no_budget(node, c, &peer, one_way, name_len);
     if (error != WEIR_E_LIMIT || st == NULL) return error;
-    const struct limit_record limit = {.scope = LIMIT_SCOPE_CONNECTION,
-                                       .name = one_way ? LIMIT_STREAMS_UNI : LIMIT_STREAMS_BIDI,
-                                       .side = LIMIT_SIDE_REMOTE,
-                                       .used = st->next_local[type],
-                                       .max = st->open_max[type]};
-    return errors_fail(
-        node, error, &limit, &peer,
-        "the peer allows no more streams or bytes now: wait for WEIR_EVENT_OPENABLE");
+    if (st->next_local[type] < st->open_max[type]) {
+        limit = (struct limit_record){.scope = LIMIT_SCOPE_CONNECTION,
+                                      .name = LIMIT_CONNECTION_WINDOW,
+                                      .side = LIMIT_SIDE_REMOTE,
+                                      .used = st->send_used,
+                                      .max = st->send_credit};
+        return errors_fail(node, error, &limit, &peer,
+                           "the peer takes no more bytes now, not even a protocol's name: wait for "
+                           "WEIR_EVENT_OPENABLE");
+    }
+    limit = (struct limit_record){.scope = LIMIT_SCOPE_CONNECTION,
+                                  .name = one_way ? LIMIT_STREAMS_UNI : LIMIT_STREAMS_BIDI,
+                                  .side = LIMIT_SIDE_REMOTE,
+                                  .used = st->next_local[type],
+                                  .max = st->open_max[type]};
+    return errors_fail(node, error, &limit, &peer,
+                       "the peer allows no more streams now: wait for WEIR_EVENT_OPENABLE");
 }
 
 static int check_open(struct node *node, const struct node_call *call, struct transport_conn **out)
@@ -70,7 +101,7 @@ int64_t streams_on_open(struct node *node, const struct node_call *call)
     if (s == NULL) {
         if (handle != 0) handle_remove(&node->handles, handle);
         protocols_sweep(node, p);
-        return fail_no_stream(node, c, one_way, error);
+        return fail_no_stream(node, c, one_way, call->len, error);
     }
     state_handle_move(node, handle, s);
     s->handle = handle;

@@ -230,12 +230,13 @@ static int driver_wake(void *context)
 {
     const struct world_node *n = context;
 
-    return n->is_closed ? WEIR_E_CLOSED : 0;
+    /* From any thread, as in the real world. */
+    return __atomic_load_n(&n->is_closed, __ATOMIC_ACQUIRE) ? WEIR_E_CLOSED : 0;
 }
 
 void world_leave(struct world_node *n)
 {
-    n->is_closed = true;
+    __atomic_store_n(&n->is_closed, true, __ATOMIC_RELEASE);
     while (n->sockets != NULL) driver_unlisten(n, n->sockets->socket);
     while (!list_is_empty(&n->answers))
         drop_answer(n->world, list_first(&n->answers, struct answer, link));

@@ -7,7 +7,7 @@
 #include "node/state.h"
 #include "sim/rig.h"
 
-/* design.md, section 6: 1.5 KiB per node in memory with 5 connections. */
+/* docs/decisions/0018: 1.5 KiB per node in memory with 5 connections. */
 enum { IDLE_BYTES_MAX = 16 << 10, NODE_BYTES_MAX = 1536 };
 
 static const weir_node_options quiet = {.size = sizeof quiet, .observed_off = 1};

@@ -107,7 +107,7 @@ static void test_both_sides_end_with_equal_keys(void **state)
     assert_memory_equal(server.rs, client.s.public_key, 32);
 }
 
-/* Rule R2: after token ee both sides know the Handshake level's secrets, and go on. */
+/* wire.md 5.11: after token ee both sides know the Handshake level's secrets, and go on. */
 static void test_handshake_secrets_agree_after_ee(void **state)
 {
     (void)state;
@@ -131,7 +131,7 @@ static void test_handshake_secrets_agree_after_ee(void **state)
     assert_int_equal(noise_read_s(&client, sealed, 48), 0);
 }
 
-/* Rule R10: three candidates from one state; a forged one fails alone. */
+/* wire.md 5.5: three candidates from one state; a forged one fails alone. */
 static void test_a_copy_is_a_candidate_of_its_own(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: the key schedule gives the secrets of the handshake's rules R2, R4, R6 and of RFC 9001 A.1.
+/* Goal: the key schedule gives the secrets of docs/wire.md (5.1, 5.11) and of RFC 9001 A.1.
  * Method: constants computed again from their strings; secrets for counting inputs compared with
  * values computed by a second implementation (Python's hmac and hashlib). */
 #include <stdarg.h>

@@ -269,8 +269,10 @@ static void test_ports_are_limited(void **state)
     for (i = 0; i < PORTS_MAX; i++) {
         assert_int_equal(host_driver.listen(here.host, &want, &got, &socket, &error), 0);
     }
-    assert_int_equal(host_driver.listen(here.host, &want, &got, &socket, &error), WEIR_E_SOCKET);
+    assert_int_equal(host_driver.listen(here.host, &want, &got, &socket, &error), WEIR_E_LIMIT);
     assert_non_null(strstr(error.detail, "64 ports"));
+    assert_int_equal(error.limit_used, PORTS_MAX);
+    assert_int_equal(error.limit_max, PORTS_MAX);
     host_driver.unlisten(here.host, 5);
     assert_int_equal(host_driver.listen(here.host, &want, &got, &socket, &error), 0);
     assert_int_equal(socket, 5);
