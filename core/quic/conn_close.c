@@ -144,6 +144,10 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
     if (header == 0 || writer_room(&w) < PACKET_TAG_LEN + 32) return 0;
     struct writer payload = writer_of(data + header, writer_room(&w) - PACKET_TAG_LEN);
     bool open = space == LOSS_APPLICATION;
+    uint64_t largest;
+    /* What was delivered shall not look lost to its writer, now that nothing else will say so. */
+    if (open && writer_room(&payload) >= 400 && ack_is_pending(&c->ack_app))
+        (void)ack_write(&c->ack_app, &payload, c->now_us, 3, &largest);
     uint64_t code = !open && c->close_application ? QUIC_APPLICATION_ERROR : c->close_code;
     if (!frame_write_close(&payload, open && c->close_application, code,
                            open ? c->close_frame_type : 0, (const uint8_t *)c->close_text,

@@ -178,11 +178,15 @@ static int one(struct connection *c, enum packet_type type, const struct frame *
     }
 }
 
+/* Each costs a search for buffers that rest. */
+enum { REFUSED_MAX = 4 };
+
 static int process_all(struct connection *c, enum packet_type type, const uint8_t *payload,
                        size_t len, struct candidate *from, bool *eliciting, uint64_t *frame_type,
                        uint64_t now_us)
 {
     struct reader r = reader_of(payload, len);
+    unsigned refused = 0;
     *eliciting = false;
     *frame_type = 0;
     if (len == 0) return QUIC_PROTOCOL_VIOLATION; /* RFC 9000 12.4 */
@@ -194,12 +198,15 @@ static int process_all(struct connection *c, enum packet_type type, const uint8_
         if (!frame_allowed(f.type, type)) return QUIC_PROTOCOL_VIOLATION;
         if (frame_is_ack_eliciting(f.type)) *eliciting = true;
         error = one(c, type, &f, from, now_us);
+        /* No room for a stream's bytes: the packet comes again, but what else it holds may be what
+         * makes room, such as the missing piece of another stream. */
+        if (error == CONN_DROP && frame_is_stream(f.type) && ++refused <= REFUSED_MAX) continue;
         if (error != 0) return error;
         if (c->phase > QUIC_UP) return 0; /* it closed: the rest does not matter */
         if (type != PACKET_SHORT && c->hs == NULL)
             return 0; /* it completed the handshake, and with it this space */
     }
-    return 0;
+    return refused > 0 ? CONN_DROP : 0;
 }
 
 int conn_frames_process(struct connection *c, enum packet_type type, const uint8_t *payload,

@@ -35,8 +35,8 @@ static bool record(struct build *b, enum sent_kind kind, uint64_t id, uint64_t o
     return loss_packet_frame(&b->c->loss, b->space, &f);
 }
 
-/* One more record fits: so a frame that is written can be recorded. Without memory a probe has fewer
- * than usual. */
+/* One more record fits: so a frame that is written can be recorded. Without memory a probe has
+ * fewer than usual. */
 static bool may_record(const struct build *b)
 {
     const struct sent *sent = &b->c->loss.spaces[b->space].sent;

@@ -12,13 +12,22 @@ static const struct transport_env *env_of(const struct transport_conn *c)
     return c->transport->env;
 }
 
+uint64_t streams_count_max(const struct limits *limits, bool one_way)
+{
+    uint64_t most = limits->value[one_way ? LIMIT_STREAMS_UNI : LIMIT_STREAMS_BIDI];
+    uint64_t holds =
+        limits->value[LIMIT_PEER_MEMORY] / STREAM_SHARES * STREAM_SHARES_REMOTE / STREAM_COST_BYTES;
+    if (holds == 0) holds = 1;
+    return most < holds ? most : holds;
+}
+
 void streams_own_grants(const struct limits *limits, struct streams_grants *out)
 {
     const uint64_t *v = limits->value;
     out->connection_bytes = v[LIMIT_CONNECTION_WINDOW_FIRST];
     out->bidi_local_bytes = out->bidi_remote_bytes = out->uni_bytes = v[LIMIT_STREAM_WINDOW_FIRST];
-    out->bidi_count = v[LIMIT_STREAMS_BIDI];
-    out->uni_count = v[LIMIT_STREAMS_UNI];
+    out->bidi_count = streams_count_max(limits, false);
+    out->uni_count = streams_count_max(limits, true);
 }
 
 static uint64_t grow(const struct transport_conn *c, uint64_t window, uint64_t max,

@@ -87,7 +87,7 @@ struct conn_streams {
     uint64_t open_max[2];      /**< how many we may open in all (the peer's MAX_STREAMS) */
     uint64_t accept_max[2];    /**< how many it may open in all (ours) */
     uint64_t accept_over[2];   /**< streams of the peer that are over: the limit slides with them */
-    uint32_t count;
+    uint32_t count, local_count; /**< streams; those of them that we opened */
     bool grow_off;             /**< windows stay at their first size */
     bool credit_pending, accept_pending[2]; /**< limits to be told (again) */
     bool open_blocked[2];      /**< an open failed for want of room */
@@ -96,6 +96,12 @@ struct conn_streams {
 /** What is charged for a stream beside its buffers: its record and its share of the table, which is
  *  between an eighth and three quarters full. The table of a connection costs its own size. */
 enum { STREAM_COST_BYTES = sizeof(struct stream) + 4 * sizeof(struct map_slot) };
+/** Records must leave room for the bytes of their streams, or two sides that opened many would wait
+ *  for each other for ever: of what a peer may hold, its streams of each kind have an eighth, and
+ *  ours to it three eighths. Bytes to send end at LANE_RECEIVE_SHARE, so each gets its part. */
+enum { STREAM_SHARES = 8, STREAM_SHARES_REMOTE = 1, STREAM_SHARES_LOCAL = 3 };
+/** How many streams of a kind we let the peer have open: the limit, or fewer in little memory. */
+uint64_t streams_count_max(const struct limits *limits, bool one_way);
 
 /** What each side grants at the start; from transport parameters, or from a transport's own
  *  limits. */

@@ -73,6 +73,7 @@ static void destroy(struct stream *s)
     budget_refund(&st->budget, STREAM_COST_BYTES);
     metric_dec(env_of(c)->metrics, METRIC_STREAMS_OPEN);
     st->count--;
+    if (s->is_local) st->local_count--;
     mem_free(mem, s, sizeof *s);
 }
 
@@ -144,6 +145,7 @@ static struct stream *create(struct transport_conn *c, uint64_t id, bool local, 
         ranges_set_budget(&s->in.gaps_above, &st->budget);
         if (map_add(&st->by_id, s)) {
             st->count++;
+            if (local) st->local_count++;
             metric_inc(env->metrics, METRIC_STREAMS_OPEN);
             metric_inc(env->metrics,
                        local ? METRIC_STREAMS_OPENED_LOCAL : METRIC_STREAMS_OPENED_REMOTE);
@@ -176,6 +178,12 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
         *error = WEIR_E_LIMIT;
         st->open_blocked[type] = true;
         metric_inc(env_of(c)->metrics, METRIC_STALLS_STREAMS_LIMIT);
+        return NULL;
+    }
+    if ((st->local_count + UINT64_C(1)) * STREAM_COST_BYTES >
+        st->budget.max / STREAM_SHARES * STREAM_SHARES_LOCAL) {
+        *error = WEIR_E_BUDGET;
+        metric_inc(env_of(c)->metrics, METRIC_LIMIT_REACHED);
         return NULL;
     }
     uint64_t id = st->next_local[type] << 2 | type << 1 | (c->role == CONN_LISTENER ? 1u : 0u);
@@ -349,8 +357,7 @@ void streams_remove(struct stream *s)
         /* The limit slides with what is over; told in steps, so that it costs a frame per several
          * streams. */
         unsigned type = (unsigned)(s->id >> 1 & 1);
-        uint64_t limit =
-            env_of(c)->limits->value[type == 0 ? LIMIT_STREAMS_BIDI : LIMIT_STREAMS_UNI];
+        uint64_t limit = streams_count_max(env_of(c)->limits, type != 0);
         uint64_t next = ++st->accept_over[type] + limit;
         if (next >= st->accept_max[type] + (limit + 3) / 4 && c->state == CONN_UP) {
             st->accept_max[type] = next;

@@ -327,9 +327,12 @@ static void test_a_budget_that_is_used_up_says_which(void **state)
     int64_t stream, count = 0;
 
     (void)state;
+    options.streams_max = 4096; /* and the peer has the memory for them, unlike the node */
+    rig_open(&sim, mem_system(), 1, WEIR_FIDELITY_PACKET);
     options.memory_bytes = 256 << 10;
-    options.streams_max = 4096;
-    sim_open(&sim, 1, WEIR_FIDELITY_PACKET, 2, &options);
+    (void)rig_add(&sim, &options, NULL);
+    options.memory_bytes = 0;
+    (void)rig_add(&sim, &options, NULL);
     second = peer_of(&sim, 2);
     assert_true(sim_connect(&sim, 1, 2, ends, sim_now(&sim) + SIM_SECOND));
     while ((stream = weir_stream_open(sim.nodes[1], ends[0], SIM_PROTOCOL, &one_way)) > 0) count++;

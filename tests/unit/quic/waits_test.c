@@ -233,7 +233,7 @@ static bool drop_listener(struct pair *p, int from, uint64_t n, uint8_t *data, s
     return from == 0;
 }
 
-/* RFC 9000 8.1, RFC 9002 6.2.2.1: each datagram counts, and the probe that is due leaves at once. */
+/* RFC 9000 8.1, RFC 9002 6.2.2.1: each datagram counts, and a probe that is due leaves at once. */
 static void test_a_repeated_first_datagram_unblocks_the_listener(void **state)
 {
     (void)state;
