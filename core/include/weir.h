@@ -288,7 +288,8 @@ typedef struct weir_node_options {
                                     to us; peers that we dial are accepted unless refused */
     uint32_t datagram_bytes;   /**< UDP payload; 0: 1200, or 1452 on loopback. 1200 to 65000 */
     uint32_t offload_off;      /**< 1: never use UDP_SEGMENT and UDP_GRO */
-    uint32_t streams_max;      /**< streams of each kind that a peer may have open; 0: 256 */
+    uint32_t streams_max;      /**< streams of each kind that a peer may have open; 0: 256.
+                                    A small memory budget grants fewer */
     uint32_t observed_off;     /**< 1: do not serve or ask "weir/observed/1" */
 } weir_node_options;
 

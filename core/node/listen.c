@@ -80,6 +80,7 @@ int64_t listen_on_call(struct node *node, const struct node_call *call)
     if (error == 0) return 0;
     shorten(node);
     const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                       .name = LIMIT_PORTS,
                                        .side = LIMIT_SIDE_LOCAL,
                                        .used = facts.limit_used,
                                        .max = facts.limit_max};

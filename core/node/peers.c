@@ -10,7 +10,6 @@
 #include "node/registry.h"
 #include <string.h>
 
-enum { NETWORKS_MAX = 64 };
 /* For how long an address at which a peer answered is worth trying again. */
 static const uint64_t reached_life_us = UINT64_C(7) * 24 * 3600 * 1000000;
 
@@ -189,15 +188,17 @@ static int network_rule_add(struct node *node, const char *name, size_t len, uin
     int error = 0;
     struct peers *peers = open_table(node, &error);
     if (peers == NULL) return error;
-    if (peers->network_count >= NETWORKS_MAX) {
+    uint64_t max = node->env.limits->value[LIMIT_NETWORK_RULES];
+    if (peers->network_count >= max) {
         const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
+                                           .name = LIMIT_NETWORK_RULES,
                                            .side = LIMIT_SIDE_LOCAL,
                                            .used = peers->network_count,
-                                           .max = NETWORKS_MAX};
+                                           .max = max};
         return errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
-                           "there are rules for %d networks, which is the most: set some back to "
+                           "there are rules for %u networks, which is the most: set some back to "
                            "WEIR_ACCESS_DEFAULT",
-                           NETWORKS_MAX);
+                           (unsigned)max);
     }
     struct network_rule *rule = state_alloc(node, sizeof *rule, &error);
     if (rule == NULL) return error;
