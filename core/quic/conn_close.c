@@ -129,7 +129,7 @@ void conn_close_received(struct connection *c)
 /* One closing packet. In Initial and Handshake packets an application's reason is not shown (RFC
  * 9000 10.2.3). */
 static size_t write_one(struct connection *c, enum loss_space_name space, uint8_t *data, size_t cap,
-                        size_t pad_to)
+                        size_t pad_to, uint64_t now_us)
 {
     struct writer w = writer_of(data, cap);
     uint64_t number = c->close_numbers[space]++;
@@ -147,7 +147,7 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
     uint64_t largest;
     /* What was delivered shall not look lost to its writer, now that nothing else will say so. */
     if (open && writer_room(&payload) >= 400 && ack_is_pending(&c->ack_app))
-        (void)ack_write(&c->ack_app, &payload, c->now_us, 3, &largest);
+        (void)ack_write(&c->ack_app, &payload, now_us, 3, &largest);
     uint64_t code = !open && c->close_application ? QUIC_APPLICATION_ERROR : c->close_code;
     if (!frame_write_close(&payload, open && c->close_application, code,
                            open ? c->close_frame_type : 0, (const uint8_t *)c->close_text,
@@ -163,7 +163,6 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
 
 size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)
 {
-    (void)now_us;
     size_t at = 0;
     c->close_send = false;
     if (cap > c->datagram_bytes) cap = c->datagram_bytes;
@@ -173,9 +172,9 @@ size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_
     }
     if (c->hs != NULL && c->hs->has_initial && !c->has_write)
         at = write_one(c, LOSS_INITIAL, data, cap,
-                       connection_is_client(c) ? PACKET_DATAGRAM_MIN : 0);
+                       connection_is_client(c) ? PACKET_DATAGRAM_MIN : 0, now_us);
     if (c->hs != NULL && c->hs->adopted != NULL && c->hs->adopted->has_keys)
-        at += write_one(c, LOSS_HANDSHAKE, data + at, cap - at, 0);
-    if (c->has_write) at += write_one(c, LOSS_APPLICATION, data + at, cap - at, 0);
+        at += write_one(c, LOSS_HANDSHAKE, data + at, cap - at, 0, now_us);
+    if (c->has_write) at += write_one(c, LOSS_APPLICATION, data + at, cap - at, 0, now_us);
     return at;
 }

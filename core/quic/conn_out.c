@@ -285,23 +285,24 @@ static struct ack_state *acks_of(struct connection *c, enum loss_space_name spac
     return space == LOSS_APPLICATION ? &c->ack_app : &c->acks[space];
 }
 
-static bool crypto_waits(const struct connection *c, enum loss_space_name space)
+/* Whether packets of the Initial or Handshake level can be written. */
+static bool has_long_keys(const struct connection *c, enum loss_space_name space)
 {
     const struct conn_handshake *hs = c->hs;
-    if (hs == NULL ||
-        (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys))
-        return false;
-    return send_lane_has(&hs->out[space], false);
+    if (hs == NULL) return false;
+    return space == LOSS_INITIAL ? hs->has_initial : hs->adopted != NULL && hs->adopted->has_keys;
+}
+
+static bool crypto_waits(const struct connection *c, enum loss_space_name space)
+{
+    return has_long_keys(c, space) && send_lane_has(&c->hs->out[space], false);
 }
 
 static bool long_wants(const struct connection *c, enum loss_space_name space, uint64_t now_us)
 {
-    const struct conn_handshake *hs = c->hs;
-    if (hs == NULL ||
-        (space == LOSS_INITIAL ? !hs->has_initial : hs->adopted == NULL || !hs->adopted->has_keys))
-        return false;
-    if (send_lane_has(&hs->out[space], false) || c->probes[space] > 0) return true;
-    return ack_should_send(&c->acks[space], now_us);
+    if (!has_long_keys(c, space)) return false;
+    return crypto_waits(c, space) || c->probes[space] > 0 ||
+           ack_should_send(&c->acks[space], now_us);
 }
 
 static bool application_control_waits(const struct connection *c)
@@ -407,13 +408,9 @@ void conn_out_check_blocked(struct connection *c)
 }
 
 /* Whether the window and the pacer let a packet with data go; sets when to try again. */
-static bool paced(struct connection *c, bool *by_window, uint64_t now_us)
+static bool paced(struct connection *c, uint64_t now_us)
 {
-    *by_window = false;
-    if (loss_window_room(&c->loss) < c->datagram_bytes) {
-        *by_window = true;
-        return false;
-    }
+    if (loss_window_room(&c->loss) < c->datagram_bytes) return false;
     uint64_t at = pacer_next_time(&c->pacer, now_us, c->datagram_bytes);
     if (at <= now_us) return true;
     uint64_t batch = pacer_next_time(&c->pacer, now_us, c->pacer.burst_bytes / 2);
@@ -444,14 +441,14 @@ static size_t one_handshake_datagram(struct connection *c, uint8_t *data, size_t
 static size_t one_application_datagram(struct connection *c, uint8_t *data, size_t cap,
                                        uint64_t now_us)
 {
-    bool ack_only, by_window;
+    bool ack_only;
     size_t room = allowed(c, cap < c->datagram_bytes ? cap : c->datagram_bytes);
     if (room < c->datagram_bytes && room < 64) return 0;
     if (!application_wants(c, now_us, &ack_only)) {
         congestion_set_app_limited(&c->congestion, true);
         return 0;
     }
-    if (!ack_only && c->probes[2] == 0 && !paced(c, &by_window, now_us)) {
+    if (!ack_only && c->probes[2] == 0 && !paced(c, now_us)) {
         congestion_set_app_limited(&c->congestion, false);
         if (!ack_should_send(&c->ack_app, now_us)) return 0;
         ack_only = true;

@@ -3,7 +3,7 @@
 #include "quic/connection.h"
 
 enum { REST_US = 1000000 }; /* after a second without traffic idle memory is given back */
-enum { PRESSED_US = 10000000 };
+enum { PRESSED_US = 10000000 }; /* docs/wire.md 5.12; three PTOs of 3 s fit in */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {

@@ -365,6 +365,7 @@ void streams_remove(struct stream *s)
             c->transport->ops->stream_changed(s, STREAM_CONSUMED, 0);
         }
     }
-    WEIR_ASSERT(map_remove(&st->by_id, &s->id, sizeof s->id) == s);
+    const struct stream *removed = map_remove(&st->by_id, &s->id, sizeof s->id);
+    WEIR_ASSERT(removed == s);
     destroy(s);
 }

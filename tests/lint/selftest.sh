@@ -165,6 +165,10 @@ plant tests/unit/base/slow_test.c "$licence" 'void f(void)' '{' '    usleep(10);
 finds waits 'slow_test.c:4: a test does not sleep'
 plant tests/sim/slow_test.c "$licence" 'void f(void)' '{' '    poll(p, 1, 100);' '}'
 finds waits 'does not wait a constant time'
+plant tests/sim/slow_test.c "$licence" 'void f(void)' '{' '    poll(of(p), 1, 100);' '}'
+finds waits 'does not wait a constant time'
+plant tests/sim/slow_test.c "$licence" 'void f(void)' '{' '    alarm(3);' '}'
+finds waits 'a test does not sleep'
 plant tests/unit/base/clock_test.c "$licence" 'long f(void)' '{' '    return time(0);' '}'
 finds waits 'time is virtual'
 
