@@ -12,5 +12,6 @@ cd "$(dirname "$0")/.."
 setup build tests
 build_tree release
 build_tree asan
+[ -d ../shared/vectors ] || say "testing: ../shared/vectors is absent: the tests of published vectors skip themselves"
 say "testing: ctest --preset asan, fuzzing for ${WEIR_FUZZ_SECONDS:-180} s in all"
 exec ctest --preset asan --parallel "$(jobs)" "$@"

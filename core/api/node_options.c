@@ -3,10 +3,9 @@
 #include "api/keys.h"
 #include "api/options.h"
 #include "host/fail.h"
+#include "transport/network.h"
 #include <inttypes.h>
 #include <string.h>
-
-enum { NETWORK_NAME_MAX = 64 };
 
 #define KIB UINT64_C(1024)
 #define SECOND_US UINT64_C(1000000)
@@ -111,11 +110,8 @@ static int check_network(const char *name, weir_error *facts)
         return fail_with(facts, WEIR_E_NAME, "the network name is longer than %d bytes",
                          NETWORK_NAME_MAX);
     }
-    for (size_t i = 0; i < len; i++) {
-        if ((uint8_t)name[i] < ' ' || name[i] == 0x7f) {
-            return fail_with(facts, WEIR_E_NAME, "the network name has a control character");
-        }
-    }
+    if (!network_name_is_valid(name, len))
+        return fail_with(facts, WEIR_E_NAME, "the network name has a control character");
     return 0;
 }
 

@@ -29,8 +29,7 @@ void host_attach(struct host *host, struct node *node);
  *
  *  listen on [::] opens one number for both families, on one port; without IPv6 it is 0.0.0.0, and
  *  got says so. fd is the loop's epoll descriptor; deadlines make it readable too. close sends what
- *  the node still has to send (unless node_is_closed), then frees the host: the pointer ends with
- *  it, so the node must not call its driver afterwards. Wake is the one function for any thread;
- *  the caller sees to it that none is under way when close begins. */
+ *  the node still has to send (unless node_is_closed) and gives everything back but the shell that
+ *  wake needs, so that a wake from another thread may be under way; release ends the pointer. */
 extern const struct node_driver host_driver;
 #endif

@@ -248,7 +248,7 @@ int ports_dial(struct ports *ports, const struct endpoint *remote, uint32_t *num
     *number = find_dialable(ports, remote, true);
     if (*number == 0) *number = find_dialable(ports, remote, false);
     if (*number != 0) return 0;
-    if (!find_free(ports, &at)) return WEIR_E_SOCKET;
+    if (!find_free(ports, &at)) return WEIR_E_LIMIT;
     code = socket_open(ports, &any, remote->family == ENDPOINT_IP6 ? &port.ip6 : &port.ip4, NULL);
     if (code != 0) return code == WEIR_E_UNREACHABLE ? code : WEIR_E_SOCKET;
     ports->port[at] = port;

@@ -11,16 +11,12 @@ bool loop_message_read_header(struct reader *r, struct message_header *out)
     return !r->failed && version == MESSAGE_VERSION;
 }
 
-/* A network's name goes to logs and applications as text: no zero or control byte is in it. */
 static bool read_network(struct reader *r, char out[MESSAGE_NETWORK_MAX + 1])
 {
     uint8_t len = reader_u8(r);
     const uint8_t *bytes = reader_bytes(r, len);
     memset(out, 0, MESSAGE_NETWORK_MAX + 1);
-    if (bytes == NULL || len > MESSAGE_NETWORK_MAX) return false;
-    for (uint8_t i = 0; i < len; i++) {
-        if (bytes[i] < ' ' || bytes[i] == 0x7f) return false;
-    }
+    if (bytes == NULL || !network_name_is_valid(bytes, len)) return false;
     memcpy(out, bytes, len);
     return true;
 }

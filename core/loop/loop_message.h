@@ -3,6 +3,7 @@
 #define WEIR_LOOP_LOOP_MESSAGE_H
 #include "base/bytes.h"
 #include "identity/peer_id.h"
+#include "transport/network.h"
 #include "transport/stream.h"
 
 /* What travels between two in-memory transports.
@@ -19,7 +20,7 @@
 enum {
     MESSAGE_VERSION = 1,
     MESSAGE_HEADER_BYTES = 9,
-    MESSAGE_NETWORK_MAX = 64,
+    MESSAGE_NETWORK_MAX = NETWORK_NAME_MAX,
     MESSAGE_TEXT_MAX = 120,
     MESSAGE_HELLO_BYTES = 164, /**< OPEN and ACCEPT take at most this */
     MESSAGE_END_BYTES = 126,   /**< REFUSE and CLOSE */

@@ -6,7 +6,6 @@
  *   SERVE, DIAL                         data, len: text; options
  *   PEER_DIAL                           peer; options
  *   DRAIN                               flags: reason; number: timeout_us
- *   UNLISTEN                            number: place in the list of addresses
  *   CONNECTION_CLOSE                    object; flags: reason; data, len: text (NULL: none)
  *   CONNECTION_SET_USER, STREAM_SET_USER object; number: user
  *   STREAM_OPEN                         object: connection; data, len: protocol; options
@@ -43,7 +42,6 @@ static int64_t dispatch(struct node *node, const struct node_call *call)
 {
     switch (call->kind) {
     case NODE_CALL_LISTEN: return listen_on_call(node, call);
-    case NODE_CALL_UNLISTEN: return listen_on_unlisten(node, call);
     case NODE_CALL_SERVE: return protocols_on_serve(node, call);
     case NODE_CALL_UNSERVE: return protocols_on_unserve(node, call);
     case NODE_CALL_DIAL:

@@ -65,7 +65,7 @@ struct dial *dial_make(struct node *node, const weir_dial_options *options, int 
     if (dial == NULL) return NULL;
     if (options != NULL && options->timeout_us != 0) time_us = options->timeout_us;
     dial->user = options == NULL ? 0 : options->user;
-    dial->start_us = dial->next_start_us = node->now_us;
+    dial->next_start_us = node->now_us;
     dial->deadline_us = time_us > UINT64_MAX - node->now_us ? UINT64_MAX : node->now_us + time_us;
     dial->ip6_first = true;
     dial->timer.order = node->dialer->sequence++;

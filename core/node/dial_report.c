@@ -133,14 +133,6 @@ static int error_of(const struct conn_end *end)
     }
 }
 
-/* Text of a peer goes to a terminal one day. */
-static void clean(char *text)
-{
-    for (; *text != 0; text++) {
-        if (*text < ' ' || *text > '~') *text = '?';
-    }
-}
-
 static void say_identity(const struct dial *dial, struct dial_target *target,
                          const struct transport_conn *c)
 {
@@ -173,7 +165,7 @@ void dial_report_end(const struct dial *dial, struct dial_target *target,
     (void)snprintf(target->said, sizeof target->said, "%s%s%s%s%s%.*s", errors_words(target->error),
                    why[0] != 0 ? " (" : "", why, why[0] != 0 ? ")" : "",
                    end->text_len > 0 ? ", " : "", (int)end->text_len, end->text);
-    clean(target->said);
+    errors_clean(target->said);
 }
 
 /* What says more about the way to the peer comes first. */

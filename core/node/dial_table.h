@@ -6,7 +6,7 @@
 #include "base/heap.h"
 #include "node/dial.h"
 
-/** What dial.c, dial_call.c and dial_report.c share. */
+/** What dial.c, dial_call.c, dial_names.c and dial_report.c share. */
 enum target_state { TARGET_WAITING, TARGET_TRYING, TARGET_FAILED, TARGET_WON };
 enum { DIAL_SAID_MAX = 192 };
 
@@ -34,7 +34,7 @@ struct dial_name {
 struct dial {
     struct heap_item timer;
     struct list link; /**< in active, failed or gone */
-    uint64_t handle, user, start_us, deadline_us, next_start_us;
+    uint64_t handle, user, deadline_us, next_start_us;
     struct peer_id expected; /**< len 0: anyone */
     struct dial_target *targets;
     struct dial_name *names;

@@ -22,7 +22,8 @@ struct node_driver {
     void (*unlisten)(void *context, uint32_t socket);
     /** The socket to dial an endpoint from: a listening one of that family, or one made for the
      *  purpose.
-     *  @return 0 and *socket, or WEIR_E_UNREACHABLE, WEIR_E_SOCKET */
+     *  @return 0 and *socket, or WEIR_E_UNREACHABLE, WEIR_E_SOCKET, WEIR_E_LIMIT (no port is left)
+     *          */
     int (*dial_socket)(void *context, const struct endpoint *remote, uint32_t *socket);
     /** Look a name up; the answer arrives as NODE_INPUT_RESOLVED with the same token. @return 0 or
      *  WEIR_E_* */

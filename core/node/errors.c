@@ -39,8 +39,7 @@ void errors_free(struct node *node)
     node->extras->error = NULL;
 }
 
-/* What was given as an address may be anything, and the sentence goes to a terminal. */
-static void clean(char *text)
+void errors_clean(char *text)
 {
     for (; *text != 0; text++) {
         if (*text < ' ' || *text > '~') *text = '?';
@@ -65,7 +64,7 @@ int errors_fail(struct node *node, int code, const struct limit_record *limit,
     va_start(arguments, format);
     (void)vsnprintf(error->detail, sizeof error->detail, format, arguments);
     va_end(arguments);
-    clean(error->detail);
+    errors_clean(error->detail);
     return code;
 }
 
@@ -91,7 +90,6 @@ weir_error *node_error(struct node *node)
 const char *errors_words(int code)
 {
     switch (code) {
-    case 0: return "connected";
     case WEIR_E_MEMORY: return "no memory";
     case WEIR_E_BUDGET: return "the memory budget is used up";
     case WEIR_E_LIMIT: return "a limit is reached";

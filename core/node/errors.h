@@ -24,4 +24,6 @@ void errors_free(struct node *node);
 void errors_begin(struct node *node);
 /** The name of an error in words, for sentences. */
 const char *errors_words(int code);
+/** Bytes that a terminal must not get become "?": text of peers and of users ends in sentences. */
+void errors_clean(char *text);
 #endif

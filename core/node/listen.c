@@ -88,18 +88,6 @@ int64_t listen_on_call(struct node *node, const struct node_call *call)
                        facts.detail);
 }
 
-int64_t listen_on_unlisten(struct node *node, const struct node_call *call)
-{
-    struct listeners *listeners = node->listeners;
-    if (listeners == NULL || call->number >= listeners->count) return WEIR_E_NOT_FOUND;
-    struct listener *gone = &listeners->all[call->number];
-    if (gone->endpoint.family != ENDPOINT_NONE)
-        node->driver->unlisten(node->driver_context, gone->socket);
-    *gone = listeners->all[listeners->count - 1];
-    shorten(node);
-    return 0;
-}
-
 void listen_free(struct node *node)
 {
     struct listeners *listeners = node->listeners;

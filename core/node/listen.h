@@ -4,7 +4,5 @@
 #include "node/state.h"
 
 int64_t listen_on_call(struct node *node, const struct node_call *call);
-/** NODE_CALL_UNLISTEN: number is the place in the list. */
-int64_t listen_on_unlisten(struct node *node, const struct node_call *call);
 void listen_free(struct node *node);
 #endif

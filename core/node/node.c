@@ -314,7 +314,3 @@ uint32_t node_peers_connected(const struct node *node)
 {
     return node->peers_up;
 }
-uint64_t node_now(const struct node *node)
-{
-    return node->now_us;
-}

@@ -35,7 +35,7 @@ enum node_call_kind {
     NODE_CALL_STREAM_CONSUME, NODE_CALL_STREAM_READ, NODE_CALL_STREAM_RESET, NODE_CALL_STREAM_STOP,
     NODE_CALL_STREAM_SET_URGENCY, NODE_CALL_STREAM_SET_USER,
     NODE_CALL_PEER_ADD_ADDRESS, NODE_CALL_PEER_HOLD, NODE_CALL_PEER_RELEASE, NODE_CALL_PEER_ACCESS,
-    NODE_CALL_NETWORK_ACCESS, NODE_CALL_LOG_LEVEL, NODE_CALL_UNLISTEN
+    NODE_CALL_NETWORK_ACCESS, NODE_CALL_LOG_LEVEL
 };
 struct node_call {
     uint32_t kind;             /**< enum node_call_kind */
@@ -126,13 +126,11 @@ uint64_t node_number(const struct node *node); /**< in a world: which node; else
 void node_set_number(struct node *node, uint32_t number);
 bool node_is_drained(const struct node *node); /**< a drain was asked for and nothing is left to do
                                                 */
-/** Bytes that the node and all it owns take from its allocator's point of view is the allocator's
- *  matter; this is what is charged to its budget. */
+/** Bytes charged to the node's budget. */
 uint64_t node_memory_used(const struct node *node);
 const struct limits *node_limits(const struct node *node);
 const struct peer_id *node_peer(const struct node *node);
 uint32_t node_peers_connected(const struct node *node);
-uint64_t node_now(const struct node *node);    /**< of the last input */
 
 /* Getters behind the ABI's: they change nothing that is seen, so they need no input. Structs are
  * filled whole, `size` apart; texts end with a 0. Return values are those of weir.h. */

@@ -216,7 +216,7 @@ static int64_t on_network(struct node *node, const char *name, size_t len, uint3
     uint32_t cursor = 0;
     int error = 0;
     if (access > WEIR_ACCESS_REFUSE) return WEIR_E_ARGUMENT;
-    if (len > NETWORK_NAME_MAX || (len > 0 && memchr(name, 0, len) != NULL)) return WEIR_E_NAME;
+    if (!network_name_is_valid(name, len)) return WEIR_E_NAME;
     struct network_rule *rule = network_find(node, name, len);
     if (rule != NULL && access == WEIR_ACCESS_DEFAULT) {
         list_remove(&rule->link);

@@ -2,9 +2,9 @@
 #ifndef WEIR_NODE_PEERS_TABLE_H
 #define WEIR_NODE_PEERS_TABLE_H
 #include "node/state.h"
+#include "transport/network.h"
 
 /** What peers.c keeps; info.c reads it. */
-enum { NETWORK_NAME_MAX = 64 };
 struct peer_record {
     struct peer_id id;
     uint32_t holds;

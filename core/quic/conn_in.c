@@ -269,7 +269,9 @@ void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_
 {
     uint8_t last16[TOKEN_RESET_LEN];
     struct cid first = {0};
-    bool has_last = len >= PACKET_RESET_LEN_MIN;
+    /* A reset counts from the peer's address alone: the token's bytes may have been seen elsewhere.
+     * */
+    bool has_last = len >= PACKET_RESET_LEN_MIN && endpoint_equal(&c->remote, &in->remote);
     c->now_us = now_us;
     c->bytes_in += len;
     if (has_last) memcpy(last16, data + len - sizeof last16, sizeof last16);

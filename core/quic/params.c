@@ -146,8 +146,8 @@ static bool read_suites(struct reader *value, bool from_server, struct params *p
 static bool read_network(struct reader *value, struct params *params)
 {
     size_t len = reader_left(value);
-    if (len > PARAMS_NETWORK_MAX) return false;
     const uint8_t *name = reader_bytes(value, len);
+    if (!network_name_is_valid(name, len)) return false;
     if (len > 0) memcpy(params->network, name, len);
     params->network_len = (uint8_t)len;
     return true;

@@ -5,12 +5,13 @@
 #include "crypto/aead.h"
 #include "quic/cid.h"
 #include "quic/error.h"
+#include "transport/network.h"
 
 /** Transport parameters (RFC 9000 section 18.2, RFC 9221, and weir's two of docs/wire.md 7.2).
  *  They travel inside the encrypted payload of Noise messages 2 (server's) and 3 (client's). */
 
 enum {
-    PARAMS_NETWORK_MAX = 64,
+    PARAMS_NETWORK_MAX = NETWORK_NAME_MAX,
     PARAMS_SIZE_MAX = 512 /**< more than params_encode ever writes */
 };
 #define PARAMS_IDLE_MAX_MS                                                                         \

@@ -234,11 +234,16 @@ static void test_a_node_tells_its_last_error_its_totals_and_its_tables(void **st
     assert_int_equal(weir_last_error(node, &error), 0);
     assert_int_equal(error.code, WEIR_E_STALE);
     assert_string_equal(error.detail, weir_strerror(WEIR_E_STALE));
+    assert_int_equal(weir_node_serve(node, "something/1", NULL), 0); /* its name is charged */
     assert_int_equal(weir_node_get_statistics(node, &totals), 0);
     assert_int_equal(totals.memory_max_bytes, 1 << 20);
     assert_int_equal(totals.datagrams_sent, 0);
-    for (i = 0; weir_node_metric(node, i, &name, &value) == 0; i++)
+    for (i = 0; weir_node_metric(node, i, &name, &value) == 0; i++) {
         assert_memory_equal(name, "weir_", 5);
+        if (strcmp(name, "weir_memory_charged_bytes") != 0) continue;
+        assert_int_equal(value, totals.memory_bytes);
+        assert_true(value > 0);
+    }
     assert_true(i > 40);
     for (i = 0; weir_node_limit(node, i, &name, &value) == 0; i++) assert_true(name[0] != '\0');
     assert_true(i > 20);

@@ -182,7 +182,7 @@ static void test_listening_everywhere_takes_both_families_on_one_port(void **sta
     int fd4 = plain_socket(AF_INET), fd6;
 
     (void)state;
-    if (!has_ip6()) skip();
+    if (!has_ip6()) SKIP("no IPv6 loopback");
     refuse.bind_ip4_times = 2; /* the first ports that IPv6 is given are taken on IPv4 */
     assert_int_equal(host_driver.listen(here.host, &any, &here.at, &here.socket, NULL), 0);
     assert_int_equal(here.at.family, ENDPOINT_IP6);

@@ -158,7 +158,7 @@ static void test_a_file_of_somebody_else_is_refused(void **state)
     struct key_pair loaded;
 
     (void)state;
-    if (geteuid() != 0) skip(); /* only root can give a file away */
+    if (geteuid() != 0) SKIP("only root can give a file away");
     assert_int_equal(key_file_save(path, &pair, &error), 0);
     assert_int_equal(chown(path, 12345, (gid_t)-1), 0);
     assert_int_equal(key_file_load(path, &loaded, &error), WEIR_E_KEY_FILE);

@@ -201,7 +201,7 @@ static void test_a_run_of_more_segments_than_a_call_takes_is_split(void **state)
 
     (void)state;
     open_ip4();
-    if (!from.segments) skip();
+    if (!from.segments) SKIP("this kernel does not segment");
     run = run_of(13000, 100);
     assert_int_equal(udp_socket_send(&from, &run), UDP_SENT);
     assert_int_equal(metrics.value[METRIC_SEND_CALLS], 3); /* 64 + 64 + 2 */
@@ -237,7 +237,7 @@ static void test_segments_refused_when_sent_are_switched_off_and_sent_again(void
 
         memset(&metrics, 0, sizeof metrics);
         open_ip4();
-        if (!from.segments) skip();
+        if (!from.segments) SKIP("this kernel does not segment");
         refuse.segmented_errno = refusals[i];
         run = run_of(2500, 1000);
         assert_int_equal(udp_socket_send(&from, &run), UDP_SENT);
@@ -263,7 +263,7 @@ static void test_an_address_that_takes_nothing_does_not_cost_segmentation(void *
 
     (void)state;
     open_ip4();
-    if (!from.segments) skip();
+    if (!from.segments) SKIP("this kernel does not segment");
     refuse.segmented_errno = EINVAL;
     refuse.every_errno = EINVAL;
     run = run_of(2500, 1000);
@@ -359,7 +359,7 @@ static void test_ecn_marks_are_seen_on_ip6(void **state)
     struct udp_socket_options options = options_of(UDP_BUFFER_BYTES);
 
     (void)state;
-    if (udp_socket_open(&from, &loopback6, &options, NULL) != 0) skip();
+    if (udp_socket_open(&from, &loopback6, &options, NULL) != 0) SKIP("no IPv6 loopback");
     udp_socket_close(&from);
     check_ecn(&loopback6);
 }
@@ -450,7 +450,7 @@ static void test_open_sets_what_is_promised(void **state)
     assert_int_equal(to.send_buffer_bytes, 200000);
     assert_true((fcntl(to.fd, F_GETFD) & FD_CLOEXEC) != 0);
     assert_true((fcntl(to.fd, F_GETFL) & O_NONBLOCK) != 0);
-    if (udp_socket_open(&from, &loopback6, &options, NULL) != 0) skip();
+    if (udp_socket_open(&from, &loopback6, &options, NULL) != 0) SKIP("no IPv6 loopback");
     assert_int_equal(option_of(from.fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
     assert_int_equal(option_of(from.fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER), IPV6_PMTUDISC_PROBE);
 }

@@ -7,6 +7,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+/** No test is skipped without its reason in the output. */
+#define SKIP(reason) (print_message("skipped: %s\n", reason), skip())
+
 enum { WATCHDOG_SECONDS = 120 };
 
 static inline int watchdog_start(void **state)

@@ -325,6 +325,8 @@ static void test_an_idle_stream_holds_no_buffer(void **state)
         pair_turn(&pair);
         assert_int_equal(pair.b.opened[0]->in.ring.capacity, 0);
         if (len == 1) idle = pair.b.budget.used;
+        assert_int_equal(idle, sizeof(struct loop_conn) + sizeof(struct conn_streams) +
+                                   STREAM_COST_BYTES);
         assert_int_equal(pair.b.budget.used, idle); /* the bytes cost nothing any more */
     }
 }

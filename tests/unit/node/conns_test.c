@@ -381,13 +381,6 @@ static void test_listening_gives_addresses_and_failures_their_sentence(void **st
                      WEIR_E_ADDRESS_IN_USE);
     assert_string_equal(node_error(a)->detail, "the port is taken");
     assert_int_equal(node_address(a, 2, text, sizeof text), WEIR_E_NOT_FOUND);
-    assert_int_equal(call_simple(&s->net, a, NODE_CALL_UNLISTEN, 0, 0, 0), 0);
-    assert_true(node_address(a, 0, text, sizeof text) > 0);
-    assert_non_null(strstr(text, "4002"));
-    assert_int_equal(call_simple(&s->net, a, NODE_CALL_UNLISTEN, 0, 0, 1), WEIR_E_NOT_FOUND);
-    assert_int_equal(call_simple(&s->net, a, NODE_CALL_UNLISTEN, 0, 0, 0), 0);
-    assert_int_equal(call_simple(&s->net, a, NODE_CALL_UNLISTEN, 0, 0, 0), WEIR_E_NOT_FOUND);
-    assert_int_equal(node_address(a, 0, text, sizeof text), WEIR_E_NOT_FOUND);
     assert_int_equal(call_text(&s->net, a, NODE_CALL_LISTEN, 0, ":4004", NULL),
                      WEIR_E_ADDRESS_IN_USE);
     s->net.listen_error = 0;

@@ -193,7 +193,14 @@ static const struct {
     {"suites: two and one yet unknown", {0x80, 0, 0x40, 1, 3, 1, 9, 2}, 8, S},
     {"suites twice", {0x80, 0, 0x40, 1, 1, 1, 0x80, 0, 0x40, 1, 1, 1}, 12, 0},
     {"network name, empty", {0x80, 0, 0x40, 2, 0}, 5, CS},
-    {"network name of 64", {0x80, 0, 0x40, 2, 0x40, 64}, 70, CS},
+    {"network name", {0x80, 0, 0x40, 2, 4, 't', 'e', 'a', 'm'}, 9, CS},
+    {"network name of 64 zeros", {0x80, 0, 0x40, 2, 0x40, 64}, 70, 0},
+    {"network name that hides behind a zero",
+     {0x80, 0, 0x40, 2, 6, 't', 'e', 'a', 'm', 0, 'x'},
+     11,
+     0},
+    {"network name with an escape", {0x80, 0, 0x40, 2, 2, 'a', 0x1b}, 7, 0},
+    {"network name with a delete", {0x80, 0, 0x40, 2, 2, 0x7f, 'a'}, 7, 0},
     {"network name of 65", {0x80, 0, 0x40, 2, 0x40, 65}, 71, 0},
 };
 

@@ -114,6 +114,11 @@ static void test_a_reset_that_begins_with_our_own_id_is_seen_too(void **state)
     uint8_t out[100];
     size_t len = make_reset(p, 60, out);
     memcpy(out + 1, connection_of(p->side[0].conn)->local_cid.bytes, CID_LOCAL_LEN);
+    uint8_t again[100];
+    memcpy(again, out, len);
+    struct endpoint elsewhere = endpoint_ip4(203, 0, 113, 9, 4000);
+    pair_inject(p, 0, &elsewhere, again, len);
+    assert_false(p->side[0].ended); /* the right token from the wrong place */
     pair_inject(p, 0, &p->side[1].address, out, len);
     assert_true(p->side[0].ended);
     assert_int_equal(p->side[0].end_by, CONN_END_RESET);
