@@ -313,6 +313,30 @@ static void test_the_book_is_bounded_and_holds_a_peers_own_addresses(void **stat
     sim_close(&sim);
 }
 
+static void test_a_peer_with_little_memory_grants_few_streams(void **state)
+{
+    weir_node_options options = {.size = sizeof options};
+    weir_stream_options one_way = {.size = sizeof one_way, .flags = WEIR_ONE_WAY};
+    weir_error facts;
+    struct sim sim;
+    uint64_t ends[2];
+    int64_t stream, count = 0;
+
+    (void)state;
+    options.memory_bytes = 256 << 10;
+    options.streams_max = 4096;
+    sim_open(&sim, 1, WEIR_FIDELITY_PACKET, 2, &options);
+    assert_true(sim_connect(&sim, 1, 2, ends, sim_now(&sim) + SIM_SECOND));
+    while ((stream = weir_stream_open(sim.nodes[1], ends[0], SIM_PROTOCOL, &one_way)) > 0) count++;
+    assert_int_equal(stream, WEIR_E_LIMIT);
+    facts = facts_of(&sim, 1);
+    assert_string_equal(facts.limit_name, "streams_uni");
+    assert_int_equal(facts.limit_side, 2);
+    assert_int_equal(facts.limit_max, count);
+    assert_in_range(count, 1, 4095);
+    sim_close(&sim);
+}
+
 static void test_a_budget_that_is_used_up_says_which(void **state)
 {
     weir_node_options options = quiet;
@@ -387,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_a_network_is_refused_and_accepted_while_connected),
         cmocka_unit_test(test_peers_are_listed_in_any_size_of_struct_and_array),
         cmocka_unit_test(test_the_book_is_bounded_and_holds_a_peers_own_addresses),
+        cmocka_unit_test(test_a_peer_with_little_memory_grants_few_streams),
         cmocka_unit_test(test_a_budget_that_is_used_up_says_which),
         cmocka_unit_test(test_names_that_the_peers_credit_cannot_hold_wait_for_it),
     };

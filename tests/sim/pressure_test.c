@@ -212,6 +212,7 @@ struct siege {
     uint64_t fixed_bytes;    /**< of that, before anybody came */
     uint64_t charged_max;
     uint64_t taken;   /**< bytes that attackers got rid of */
+    uint64_t read;    /**< bytes that the victim read */
     uint32_t streams; /**< that they opened */
 };
 
@@ -271,7 +272,7 @@ static void run_siege(struct siege *s, bool reads)
             look_at_victim(s);
             if (event.node == VICTIM) {
                 if (reads && event.kind == WEIR_EVENT_READABLE)
-                    (void)rig_drop(&s->sim, VICTIM, event.object);
+                    s->read += rig_drop(&s->sim, VICTIM, event.object);
                 continue;
             }
             if (event.kind == WEIR_EVENT_CONNECTED) {
@@ -313,6 +314,8 @@ static void besiege(uint64_t seed, bool reads)
         "of which %llu KiB from the start\n",
         s.streams, (unsigned long long)(s.taken >> 10), (unsigned long long)(s.charged_max >> 10),
         (unsigned long long)(s.heap.peak_bytes >> 10), (unsigned long long)(s.fixed_bytes >> 10));
+    print_message("  %llu KiB read\n", (unsigned long long)(s.read >> 10));
+    if (reads) assert_true(s.read > s.taken / 2);
     assert_true(s.streams >= 256);
     assert_true(s.charged_max > MIB / 8);
     /* The allocator agrees with the books: what is charged is nearly all that is taken. */

@@ -329,7 +329,7 @@ static void test_two_sides_full_of_bytes_to_send_still_take_each_others(void **s
                 assert_true(stream_write(s, bytes, sizeof bytes, false, false, NOW) >= 0);
             }
         }
-        fake_settle(&a.f, &b.f, NOW);
+        fake_settle_starved(&a.f, &b.f, NOW);
         for (uint64_t i = 0; i < STREAMS; i++) {
             pull(&a, 4 * i + 3, NOW);
             pull(&b, 4 * i + 2, NOW);
