@@ -222,8 +222,8 @@ static inline void fake_move(struct fake *from, struct fake *to, unsigned pieces
     }
 }
 
-/* Everything that may leave leaves, both ways, in at most 20 rounds. For a side that has no memory for
- * what comes: it is not acknowledged, so it waits again at once. */
+/* Everything that may leave leaves, both ways, in at most 20 rounds. For a side that has no memory
+ * for what comes: it is not acknowledged, so it waits again at once. */
 static inline void fake_settle_starved(struct fake *a, struct fake *b, uint64_t now_us)
 {
     streams_on_turn(&a->c);
