@@ -8,6 +8,7 @@
 
 _Static_assert(crypto_hash_sha256_BYTES == SHA256_SIZE, "SHA-256 gives 32 bytes");
 _Static_assert(crypto_auth_hmacsha256_BYTES == SHA256_SIZE, "so does HMAC over it");
+_Static_assert(sizeof(crypto_auth_hmacsha256_state) == HMAC_STATE_SIZE, "two hashes under way");
 
 void sha256(const void *data, size_t len, uint8_t out[32])
 {
@@ -24,11 +25,24 @@ void sha256_two(const void *a, size_t a_len, const void *b, size_t b_len, uint8_
     secret_zero(&state, sizeof state);
 }
 
+static void hmac_init(crypto_auth_hmacsha256_state *state, const void *key, size_t key_len)
+{
+    /* libsodium declares that its key is never NULL, though an empty one is a key. */
+    crypto_auth_hmacsha256_init(state, key != NULL ? key : (const void *)"", key_len);
+}
+
+void hmac_key_init(struct hmac_key *hmac, const void *key, size_t key_len)
+{
+    crypto_auth_hmacsha256_state state;
+    hmac_init(&state, key, key_len);
+    memcpy(hmac->state, &state, sizeof state);
+    secret_zero(&state, sizeof state);
+}
+
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32])
 {
     crypto_auth_hmacsha256_state state;
-    /* libsodium declares that its key is never NULL, though an empty one is a key. */
-    crypto_auth_hmacsha256_init(&state, key != NULL ? key : (const void *)"", key_len);
+    hmac_init(&state, key, key_len);
     if (len > 0) crypto_auth_hmacsha256_update(&state, data, len);
     crypto_auth_hmacsha256_final(&state, out);
     secret_zero(&state, sizeof state);
@@ -41,15 +55,15 @@ void hkdf_extract(const void *salt, size_t salt_len, const void *input, size_t i
     hmac_sha256(salt, salt_len, input, input_len, out);
 }
 
-int hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, void *out, size_t len)
+static void expand(const struct hmac_key *prk, const void *info, size_t info_len, void *out,
+                   size_t len)
 {
-    if (len > HKDF_EXPAND_MAX) return WEIR_E_ARGUMENT;
     crypto_auth_hmacsha256_state state;
     uint8_t block[SHA256_SIZE];
     uint8_t *at = out;
     uint8_t counter = 0;
     while (len > 0) {
-        crypto_auth_hmacsha256_init(&state, prk, SHA256_SIZE);
+        memcpy(&state, prk->state, sizeof state);
         if (counter > 0) crypto_auth_hmacsha256_update(&state, block, sizeof block);
         if (info_len > 0) crypto_auth_hmacsha256_update(&state, info, info_len);
         counter++;
@@ -62,11 +76,29 @@ int hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, void *
     }
     secret_zero(block, sizeof block);
     secret_zero(&state, sizeof state);
+}
+
+int hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, void *out, size_t len)
+{
+    if (len > HKDF_EXPAND_MAX) return WEIR_E_ARGUMENT;
+    struct hmac_key hmac;
+    hmac_key_init(&hmac, prk, SHA256_SIZE);
+    expand(&hmac, info, info_len, out, len);
+    secret_zero(&hmac, sizeof hmac);
     return 0;
 }
 
 void hkdf_expand_label(const uint8_t secret[32], const char *label, const void *context,
                        size_t context_len, void *out, size_t len)
+{
+    struct hmac_key hmac;
+    hmac_key_init(&hmac, secret, SHA256_SIZE);
+    hkdf_expand_label_with(&hmac, label, context, context_len, out, len);
+    secret_zero(&hmac, sizeof hmac);
+}
+
+void hkdf_expand_label_with(const struct hmac_key *secret, const char *label, const void *context,
+                            size_t context_len, void *out, size_t len)
 {
     static const char prefix[] = "tls13 ";
     enum { PREFIX_LEN = sizeof prefix - 1 };
@@ -87,7 +119,6 @@ void hkdf_expand_label(const uint8_t secret[32], const char *label, const void *
     *at++ = (uint8_t)context_len;
     if (context_len > 0) memcpy(at, context, context_len);
     at += context_len;
-    int failed = hkdf_expand(secret, info, (size_t)(at - info), out, len);
-    WEIR_ASSERT(failed == 0);
+    expand(secret, info, (size_t)(at - info), out, len);
     secret_zero(info, sizeof info);
 }

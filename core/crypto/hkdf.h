@@ -8,6 +8,7 @@
  *  8446, section 7.1). */
 enum {
     SHA256_SIZE = 32,
+    HMAC_STATE_SIZE = 208,
     HKDF_EXPAND_MAX = 255 * SHA256_SIZE,
     HKDF_CONTEXT_MAX = 64,
     HKDF_LABEL_MAX = 32
@@ -16,6 +17,15 @@ enum {
 void sha256(const void *data, size_t len, uint8_t out[32]);
 /** The hash of a followed by b. out may overlap a or b. */
 void sha256_two(const void *a, size_t a_len, const void *b, size_t b_len, uint8_t out[32]);
+
+/** A key that is used more than once: its two blocks are hashed already, which halves the cost of
+ *  a short message. Copyable; end it with secret_zero. */
+struct hmac_key {
+    _Alignas(8) uint8_t state[HMAC_STATE_SIZE];
+};
+/** @param key  of any length; NULL with 0 */
+void hmac_key_init(struct hmac_key *hmac, const void *key, size_t key_len);
+
 /** A key of any length. out may overlap key or data. */
 void hmac_sha256(const void *key, size_t key_len, const void *data, size_t len, uint8_t out[32]);
 /** HKDF-Extract. An empty salt stands for 32 zero bytes, as RFC 5869 says. */
@@ -32,4 +42,7 @@ int hkdf_expand(const uint8_t prk[32], const void *info, size_t info_len, void *
  *                  32 */
 void hkdf_expand_label(const uint8_t secret[32], const char *label, const void *context,
                        size_t context_len, void *out, size_t len);
+/** The same from a prepared secret, for several labels of one secret. out must not overlap it. */
+void hkdf_expand_label_with(const struct hmac_key *secret, const char *label, const void *context,
+                            size_t context_len, void *out, size_t len);
 #endif

@@ -9,20 +9,19 @@
 
 _Static_assert((int)NOISE_TAG_SIZE == (int)AEAD_TAG_SIZE, "one kind of tag");
 
-/* Noise's own two-output HKDF (section 4.3), which is not RFC 5869's with an info. The second
- * output may replace ck, which is why everything is computed before it is written. */
+/* Section 4.3: HKDF of RFC 5869 with ck for the salt, no info, and two blocks of output. first may
+ * be ck. */
 static void noise_hkdf(const uint8_t ck[32], const void *input, size_t len, uint8_t first[32],
                        uint8_t second[32])
 {
-    uint8_t key[32], block[33];
-    hmac_sha256(ck, 32, input, len, key);
-    block[0] = 1;
-    hmac_sha256(key, 32, block, 1, block);
-    block[32] = 2;
-    hmac_sha256(key, 32, block, sizeof block, second);
-    memcpy(first, block, 32);
+    uint8_t key[32], both[64];
+    hkdf_extract(ck, 32, input, len, key);
+    int failed = hkdf_expand(key, NULL, 0, both, sizeof both);
+    WEIR_ASSERT(failed == 0);
+    memcpy(first, both, 32);
+    memcpy(second, both + 32, 32);
     secret_zero(key, sizeof key);
-    secret_zero(block, sizeof block);
+    secret_zero(both, sizeof both);
 }
 
 void noise_init(struct noise_state *state, bool initiator, const void *prologue,

@@ -36,13 +36,22 @@ const uint8_t schedule_prologue[SCHEDULE_PROLOGUE_SIZE] = {
     'w', 'e', 'i', 'r', '/', 'u', 'd', 'p', 0, 0x77, 0x65, 0x69, 0x72,
 };
 
+static void schedule_both(const uint8_t secret[32], const char *client_label,
+                          const char *server_label, uint8_t client[32], uint8_t server[32])
+{
+    struct hmac_key key;
+    hmac_key_init(&key, secret, SHA256_SIZE);
+    hkdf_expand_label_with(&key, client_label, NULL, 0, client, 32);
+    hkdf_expand_label_with(&key, server_label, NULL, 0, server, 32);
+    secret_zero(&key, sizeof key);
+}
+
 void schedule_initial(const void *salt, size_t salt_len, const void *dcid, size_t dcid_len,
                       uint8_t client[32], uint8_t server[32])
 {
     uint8_t secret[SHA256_SIZE];
     hkdf_extract(salt, salt_len, dcid, dcid_len, secret);
-    hkdf_expand_label(secret, "client in", NULL, 0, client, 32);
-    hkdf_expand_label(secret, "server in", NULL, 0, server, 32);
+    schedule_both(secret, "client in", "server in", client, server);
     secret_zero(secret, sizeof secret);
 }
 
@@ -63,8 +72,7 @@ void schedule_handshake(const uint8_t ck[32], const uint8_t h[32], uint8_t clien
 {
     uint8_t secret[SHA256_SIZE];
     schedule_export(ck, h, "weir hs v1", secret);
-    hkdf_expand_label(secret, "client hs", NULL, 0, client, 32);
-    hkdf_expand_label(secret, "server hs", NULL, 0, server, 32);
+    schedule_both(secret, "client hs", "server hs", client, server);
     secret_zero(secret, sizeof secret);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "identity/proof.h"
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/varint.h"
 #include "crypto/ed25519.h"
@@ -21,6 +22,8 @@ enum {
     KEY_HEAD_SIZE = 4,
     KEY_MESSAGE_SIZE = KEY_HEAD_SIZE + ED25519_PUBLIC_SIZE
 };
+_Static_assert(PROOF_HEAD_SIZE == 2 + KEY_MESSAGE_SIZE + 2 + ED25519_SIGNATURE_SIZE,
+               "two fields below 128 bytes, each with a tag and a length of one byte");
 #define PROOF_TAG(field) ((uint64_t)(field) << 3 | WIRE_BYTES)
 static const uint8_t key_head[KEY_HEAD_SIZE] = {0x08, 0x01, 0x12, ED25519_PUBLIC_SIZE};
 
@@ -41,20 +44,28 @@ static void proof_write_bytes(struct writer *w, unsigned field, const void *data
     if (len > 0) writer_bytes(w, data, len);
 }
 
-int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], const void *params,
-               size_t params_len, uint8_t *out, size_t cap)
+void proof_head_make(struct proof_head *head, const struct key_pair *pair,
+                     const uint8_t noise_static[32])
 {
-    if (params_len > PROOF_PARAMS_MAX) return WEIR_E_ARGUMENT;
-    if (params == NULL && params_len > 0) return WEIR_E_ARGUMENT;
     uint8_t key[KEY_MESSAGE_SIZE], signed_bytes[SIGNED_SIZE], signature[ED25519_SIGNATURE_SIZE];
     memcpy(key, key_head, KEY_HEAD_SIZE);
     memcpy(key + KEY_HEAD_SIZE, peer_id_key(&pair->id), ED25519_PUBLIC_SIZE);
     proof_signed_bytes(signed_bytes, noise_static);
     key_pair_sign(pair, signed_bytes, sizeof signed_bytes, signature);
 
-    struct writer w = writer_of(out, cap);
+    struct writer w = writer_of(head->bytes, sizeof head->bytes);
     proof_write_bytes(&w, FIELD_IDENTITY_KEY, key, sizeof key);
     proof_write_bytes(&w, FIELD_IDENTITY_SIG, signature, sizeof signature);
+    WEIR_ASSERT(!w.full && writer_len(&w) == sizeof head->bytes);
+}
+
+int proof_write(const struct proof_head *head, const void *params, size_t params_len, uint8_t *out,
+                size_t cap)
+{
+    if (params_len > PROOF_PARAMS_MAX) return WEIR_E_ARGUMENT;
+    if (params == NULL && params_len > 0) return WEIR_E_ARGUMENT;
+    struct writer w = writer_of(out, cap);
+    writer_bytes(&w, head->bytes, sizeof head->bytes);
     if (params != NULL) {
         uint64_t inner =
             uvarint_size(PROOF_TAG(PROOF_PARAMS_FIELD)) + uvarint_size(params_len) + params_len;
@@ -63,6 +74,14 @@ int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], cons
         proof_write_bytes(&w, PROOF_PARAMS_FIELD, params, params_len);
     }
     return w.full ? WEIR_E_SPACE : (int)writer_len(&w);
+}
+
+int proof_make(const struct key_pair *pair, const uint8_t noise_static[32], const void *params,
+               size_t params_len, uint8_t *out, size_t cap)
+{
+    struct proof_head head;
+    proof_head_make(&head, pair, noise_static);
+    return proof_write(&head, params, params_len, out, cap);
 }
 
 /* A field of a message. */

@@ -16,12 +16,25 @@
 enum {
     PROOF_PARAMS_MAX = 1024,
     PROOF_PARAMS_FIELD = 1025,
-    PROOF_SIZE_MAX = 1984      /**< docs/wire.md 5.2: 2048 less the sealed static key and the tag */
+    PROOF_SIZE_MAX = 1984,     /**< docs/wire.md 5.2: 2048 less the sealed static key and the tag */
+    PROOF_HEAD_SIZE = 104      /**< identity_key and identity_sig, each with tag and length */
 };
 /** Bytes that proof_make writes at most for params_len bytes of parameters. */
-#define PROOF_SIZE(params_len) (104 + 10 + (params_len))
+#define PROOF_SIZE(params_len) (PROOF_HEAD_SIZE + 10 + (params_len))
 
-/** Write a proof. Deterministic: equal input, equal bytes.
+/** Fields 1 and 2, encoded: they depend on identity and static key alone, so whoever uses a
+ *  static key many times (docs/wire.md 6.4) signs it once. */
+struct proof_head {
+    uint8_t bytes[PROOF_HEAD_SIZE];
+};
+/** Signs: about as costly as an X25519. Deterministic. */
+void proof_head_make(struct proof_head *head, const struct key_pair *pair,
+                     const uint8_t noise_static[32]);
+/** Write the proof that the head begins. Parameters and errors as proof_make. */
+int proof_write(const struct proof_head *head, const void *params, size_t params_len, uint8_t *out,
+                size_t cap);
+
+/** Both at once. Deterministic: equal input, equal bytes.
  *  @param params  NULL with 0 leaves the extensions out (TCP); else at most PROOF_PARAMS_MAX
  *                 bytes
  *  @return        bytes written; WEIR_E_SPACE (out is too small) or WEIR_E_ARGUMENT (params too

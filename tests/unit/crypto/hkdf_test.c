@@ -93,6 +93,24 @@ static void test_expand_label_has_the_values_of_rfc_9001(void **state)
     assert_hex(out, 16, "9f50449e04a0e810283a1e9933adedd2");
 }
 
+static void test_a_prepared_key_serves_many_labels_and_is_not_used_up(void **state)
+{
+    (void)state;
+    static const char *const labels[] = {"quic key", "quic iv", "quic hp", "quic key"};
+    uint8_t secret[32] = {1, 2, 3}, expected[70], out[70];
+    struct hmac_key key, copy, before;
+    hmac_key_init(&key, secret, sizeof secret);
+    copy = before = key;
+    for (size_t i = 0; i < sizeof labels / sizeof labels[0]; i++) {
+        hkdf_expand_label(secret, labels[i], "context", i, expected, sizeof expected);
+        hkdf_expand_label_with(&key, labels[i], "context", i, out, sizeof out);
+        assert_memory_equal(out, expected, sizeof out);
+        hkdf_expand_label_with(&copy, labels[i], "context", i, out, sizeof out);
+        assert_memory_equal(out, expected, sizeof out);
+    }
+    assert_memory_equal(&key, &before, sizeof key);
+}
+
 /* Computed with Python's hmac module. */
 static void test_expand_label_takes_64_bytes_of_context(void **state)
 {
@@ -181,6 +199,7 @@ int main(void)
         cmocka_unit_test(test_hkdf_has_the_samples_of_rfc_5869),
         cmocka_unit_test(test_expand_gives_at_most_255_blocks),
         cmocka_unit_test(test_expand_label_has_the_values_of_rfc_9001),
+        cmocka_unit_test(test_a_prepared_key_serves_many_labels_and_is_not_used_up),
         cmocka_unit_test(test_expand_label_takes_64_bytes_of_context),
         cmocka_unit_test(test_hmac_passes_wycheproof),
         cmocka_unit_test(test_hkdf_passes_wycheproof),
