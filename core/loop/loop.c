@@ -228,6 +228,18 @@ static const char *op_conn_network(const struct transport_conn *conn)
     return facts != NULL ? facts->network : conn->transport->env->network;
 }
 
+/* Memory has no network that could change. */
+static void op_network_changed(struct transport *base, uint64_t now_us)
+{
+    (void)base;
+    (void)now_us;
+}
+
+static uint32_t op_datagram_max(const struct transport_conn *base)
+{
+    return base->transport->env->datagrams_off ? 0 : MESSAGE_DATAGRAM_MAX;
+}
+
 const struct transport_ops loop_transport = {
     .name = "memory",
     .family_mask = 2,
@@ -242,10 +254,12 @@ const struct transport_ops loop_transport = {
     .conn_streams = op_conn_streams,
     .conn_hold = op_conn_hold,
     .conn_flush = op_conn_flush,
+    .network_changed = op_network_changed,
     .stream_changed = op_stream_changed,
     .deadline = op_deadline,
     .conn_info = op_conn_info,
     .conn_peer_key = op_conn_peer_key,
+    .datagram_max = op_datagram_max,
     .conn_network = op_conn_network,
     .next_datagram = loop_send,
 };

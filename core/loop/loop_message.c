@@ -57,6 +57,16 @@ static bool read_data(struct reader *r, struct message *out)
     return true;
 }
 
+static bool read_datagram(struct reader *r, struct message *out)
+{
+    out->stream = reader_varint(r);
+    uint64_t len = reader_varint(r);
+    if (r->failed || len > MESSAGE_DATAGRAM_MAX || len > reader_left(r)) return false;
+    out->len = (size_t)len;
+    out->bytes = reader_bytes(r, out->len);
+    return !r->failed;
+}
+
 bool loop_message_read(struct reader *r, struct message *out)
 {
     memset(out, 0, sizeof *out);
@@ -69,6 +79,7 @@ bool loop_message_read(struct reader *r, struct message *out)
     case MESSAGE_READY: return !r->failed;
     case MESSAGE_DATA:
     case MESSAGE_DATA_END: return read_data(r, out);
+    case MESSAGE_DATAGRAM: return read_datagram(r, out);
     case MESSAGE_STREAM_CREDIT: out->stream = reader_varint(r); /* fall through */
     case MESSAGE_CONNECTION_CREDIT: out->limit = reader_varint(r); return !r->failed;
     case MESSAGE_COUNT_BIDI:
@@ -147,6 +158,17 @@ void loop_message_write_stop(struct writer *w, uint64_t stream, uint32_t code)
     writer_u8(w, MESSAGE_STOP);
     writer_varint(w, stream);
     writer_u32(w, code);
+    WEIR_ASSERT(!w->full);
+}
+
+void loop_message_write_datagram(struct writer *w, uint64_t stream, const uint8_t *bytes,
+                                 size_t len)
+{
+    WEIR_ASSERT(len <= MESSAGE_DATAGRAM_MAX);
+    writer_u8(w, MESSAGE_DATAGRAM);
+    writer_varint(w, stream);
+    writer_varint(w, len);
+    if (len > 0) writer_bytes(w, bytes, len);
     WEIR_ASSERT(!w->full);
 }
 

@@ -25,7 +25,8 @@ enum {
     MESSAGE_HELLO_BYTES = 164, /**< OPEN and ACCEPT take at most this */
     MESSAGE_END_BYTES = 126,   /**< REFUSE and CLOSE */
     MESSAGE_LIMIT_BYTES = 17,  /**< the longest message without a text or data */
-    MESSAGE_DATA_BYTES = 21    /**< DATA without its bytes */
+    MESSAGE_DATA_BYTES = 21,   /**< DATA without its bytes */
+    MESSAGE_DATAGRAM_MAX = 1200 /**< bytes of an unreliable datagram */
 };
 #define MESSAGE_COUNT_MAX (UINT64_C(1) << 60) /* RFC 9000 4.6: no more streams can have an id */
 
@@ -43,6 +44,7 @@ enum message_type {
     MESSAGE_RESET, /**< stream, code (4 bytes), final size */
     MESSAGE_STOP,  /**< stream, code (4 bytes) */
     MESSAGE_CLOSE, /**< code (4 bytes), text: last; nothing answers it */
+    MESSAGE_DATAGRAM, /**< stream, length, bytes: an unreliable datagram */
     MESSAGE_TYPES
 };
 
@@ -82,6 +84,9 @@ void loop_message_write_limit(struct writer *w, enum message_type type, uint64_t
 void loop_message_write_reset(struct writer *w, uint64_t stream, uint32_t code,
                               uint64_t final_size);
 void loop_message_write_stop(struct writer *w, uint64_t stream, uint32_t code);
+/** A whole DATAGRAM: at most MESSAGE_DATA_BYTES + len. */
+void loop_message_write_datagram(struct writer *w, uint64_t stream, const uint8_t *bytes,
+                                 size_t len);
 /** The head of DATA; the caller writes len bytes behind it. */
 void loop_message_write_data(struct writer *w, uint64_t stream, uint64_t offset, uint64_t len,
                              bool end);

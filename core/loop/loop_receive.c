@@ -105,6 +105,7 @@ static enum fault on_up(struct loop_conn *c, const struct message *m, uint64_t n
     case MESSAGE_CONNECTION_CREDIT: streams_on_connection_credit(&c->conn, m->limit, now_us); break;
     case MESSAGE_COUNT_BIDI: streams_on_count_credit(&c->conn, false, m->limit); break;
     case MESSAGE_COUNT_UNI: streams_on_count_credit(&c->conn, true, m->limit); break;
+    case MESSAGE_DATAGRAM: streams_on_datagram(&c->conn, m->stream, m->bytes, m->len); break;
     default: return on_stream(c, m, now_us);
     }
     return FAULT_NONE;

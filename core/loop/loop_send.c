@@ -105,6 +105,17 @@ static void write_streams(struct conn_streams *st, struct writer *w, uint64_t no
     }
 }
 
+/* Behind the streams, so that the receiver knows theirs. */
+static void write_datagrams(struct loop_conn *c, struct writer *w)
+{
+    const struct datagram_item *item;
+    while (writer_room(w) >= MESSAGE_DATA_BYTES + MESSAGE_DATAGRAM_MAX &&
+           (item = streams_next_datagram(&c->conn, MESSAGE_DATAGRAM_MAX)) != NULL) {
+        loop_message_write_datagram(w, item->stream, item->bytes, item->len);
+        streams_datagram_sent(&c->conn);
+    }
+}
+
 /* @return false when nothing was to be said after all. The connection may be gone afterwards. */
 static bool write_conn(struct loop_conn *c, struct writer *w, uint64_t now_us)
 {
@@ -123,6 +134,7 @@ static bool write_conn(struct loop_conn *c, struct writer *w, uint64_t now_us)
     if (c->conn.state == CONN_UP && c->conn.streams != NULL) {
         if (writer_room(w) >= CREDIT_ROOM_BYTES) write_credit(c->conn.streams, w);
         write_streams(c->conn.streams, w, now_us);
+        write_datagrams(c, w);
     }
     /* To the back, so that one busy connection does not hold up the others. */
     list_remove(&c->link);

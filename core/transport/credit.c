@@ -3,8 +3,11 @@
  *
  * A receiver grants `consumed + window` and tells it anew once half of the window is used, so that
  * a sender that keeps up never stops for want of news. A window that was used up within two round
- * trips is too small for the path and is doubled, inside its limit and only while the budget has
- * room for it: memory decides, not the peer. */
+ * trips is too small for the path and is doubled, within one it is made four times as large, inside
+ * its limit and only while the budget has room for it: memory decides, not the peer. What one
+ * stream learned of the path holds for the next: a stream that turns out to carry more than a
+ * little gets the largest window of its siblings at once. All streams together are bounded by the
+ * connection's credit. */
 #include "transport/stream.h"
 
 static const struct transport_env *env_of(const struct transport_conn *c)
@@ -35,7 +38,8 @@ static uint64_t grow(const struct transport_conn *c, uint64_t window, uint64_t m
 {
     if (c->streams->grow_off || window >= max || last_us == 0) return window;
     if (rtt_us == 0 || now_us - last_us > 2 * rtt_us) return window;
-    uint64_t wider = 2 * window > max ? max : 2 * window;
+    uint64_t wider = now_us - last_us > rtt_us ? 2 * window : 4 * window;
+    if (wider > max) wider = max;
     return budget_room(&c->streams->budget) >= 2 * wider ? wider : window;
 }
 
@@ -43,11 +47,16 @@ static void update_stream(struct stream *s, uint64_t rtt_us, uint64_t now_us)
 {
     struct receive_lane *in = &s->in;
     if (!s->has_in || in->state != RECEIVE_OPEN || in->stopped) return;
+    struct conn_streams *st = s->conn->streams;
     uint64_t consumed = in->ring.base;
-    if (in->limit - consumed > in->window_bytes / 2) return;
+    bool behind =
+        in->window_bytes < st->stream_window && budget_room(&st->budget) >= 2 * st->stream_window;
+    if (in->limit - consumed > (behind ? in->window_bytes / 4 * 3 : in->window_bytes / 2)) return;
     in->window_bytes =
         grow(s->conn, in->window_bytes, env_of(s->conn)->limits->value[LIMIT_STREAM_WINDOW],
              in->grant_time_us, rtt_us, now_us);
+    if (behind && in->window_bytes < st->stream_window) in->window_bytes = st->stream_window;
+    if (in->window_bytes > st->stream_window) st->stream_window = in->window_bytes;
     if (consumed + in->window_bytes <= in->limit) return;
     in->limit = consumed + in->window_bytes;
     in->grant_time_us = now_us;
@@ -133,7 +142,7 @@ bool streams_want_send(const struct transport_conn *c)
     const struct conn_streams *st = c->streams;
     if (st == NULL) return false;
     return st->sched.waiting != 0 || st->credit_pending || st->accept_pending[0] ||
-           st->accept_pending[1];
+           st->accept_pending[1] || st->datagrams_out.count > 0;
 }
 
 void streams_trim(struct transport_conn *c)

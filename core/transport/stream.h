@@ -2,6 +2,7 @@
 #ifndef WEIR_TRANSPORT_STREAM_H
 #define WEIR_TRANSPORT_STREAM_H
 #include "base/map.h"
+#include "transport/datagram_queue.h"
 #include "transport/lane.h"
 #include "transport/sched.h"
 #include "transport/transport.h"
@@ -24,8 +25,9 @@ enum stream_pending {
     STREAM_PENDING_WRITABLE = 4,
     STREAM_PENDING_RESET = 8,
     STREAM_PENDING_STOPPED = 16,
-    STREAM_PENDING_OVER = 32   /**< both lanes are over: node tells the application and
+    STREAM_PENDING_OVER = 32,  /**< both lanes are over: node tells the application and
                                     then calls streams_remove */
+    STREAM_PENDING_DATAGRAM = 64 /**< a datagram of it waits to be read */
 };
 /** Why a writer waits: kept from the first moment, shown by weir_stream_info. */
 enum blocked_why {
@@ -80,6 +82,7 @@ struct conn_streams {
     uint64_t send_credit, send_used;       /**< the peer's MAX_DATA; bytes taken for it */
     uint64_t receive_limit, receive_used;  /**< our MAX_DATA; sum of highest offsets */
     uint64_t receive_consumed, receive_window, grant_time_us;
+    uint64_t stream_window;    /**< the largest that a stream of this connection has grown to */
     /** the peer's first limits: for streams that we open bidi, that it opens, that we open uni */
     uint64_t stream_credit_bidi_local, stream_credit_bidi_remote, stream_credit_uni;
     uint64_t next_local[2];    /**< ordinal of the next stream that we open, [bidi, uni] */
@@ -88,6 +91,8 @@ struct conn_streams {
     uint64_t accept_max[2];    /**< how many it may open in all (ours) */
     uint64_t accept_over[2];   /**< streams of the peer that are over: the limit slides with them */
     uint32_t count, local_count; /**< streams; those of them that we opened */
+    struct datagram_queue datagrams_out, datagrams_in; /**< RFC 9221 */
+    bool datagrams_last;       /**< the last packet with a choice took datagrams: now the streams */
     bool grow_off;             /**< windows stay at their first size */
     bool credit_pending, accept_pending[2]; /**< limits to be told (again) */
     bool open_blocked[2];      /**< an open failed for want of room */
@@ -141,6 +146,19 @@ int stream_set_urgency(struct stream *s, uint8_t urgency, uint64_t now_us);
 void stream_release(struct stream *s, uint64_t now_us);
 /** Bytes that a write could take now. */
 uint64_t stream_writable(const struct stream *s);
+/** Queue an unreliable datagram: it arrives once or never, whole.
+ *  @param limit  filled on WEIR_E_LIMIT
+ *  @return 0; WEIR_E_LIMIT so many wait already; WEIR_E_ARGUMENT longer than datagram_max says;
+ *          WEIR_E_UNSUPPORTED the peer takes none; WEIR_E_NOT_CONNECTED, also when the stream's
+ *          outgoing lane was reset; WEIR_E_BUDGET, WEIR_E_MEMORY */
+int stream_datagram_send(struct stream *s, const void *data, size_t len, uint64_t now_us,
+                         struct limit_record *limit);
+/** Take the oldest datagram of this stream.
+ *  @return its length (0 is a length); WEIR_E_NOT_FOUND none waits; WEIR_E_SPACE it is longer than
+ *          cap and stays */
+int64_t stream_datagram_read(struct stream *s, void *out, size_t cap);
+/** How many of this stream wait to be read. */
+uint64_t stream_datagrams_waiting(const struct stream *s);
 /** The next dirty stream, taken off the list. */
 struct stream *streams_next_dirty(struct transport_conn *c);
 /** Node has told the application that the stream is over. */
@@ -171,6 +189,12 @@ void streams_on_count_credit(struct transport_conn *c, bool one_way, uint64_t co
 void streams_on_acked(struct stream *s, uint64_t offset, uint64_t len, bool fin, uint64_t now_us);
 void streams_on_lost(struct stream *s, uint64_t offset, uint64_t len, bool fin);
 void streams_on_reset_acked(struct stream *s);
+/** A datagram for stream id came. Kept for the reader, or dropped and counted. */
+void streams_on_datagram(struct transport_conn *c, uint64_t id, const uint8_t *data, size_t len);
+/** The next datagram to send if it is at most max long; NULL: none, or it needs an empty packet. */
+const struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max);
+/** That one went into a packet: forget it. */
+void streams_datagram_sent(struct transport_conn *c);
 /** Whether a grant is due after bytes were consumed: sets credit_pending flags and grows windows
  *  used up within two rtt. */
 void streams_update_credit(struct stream *s, uint64_t rtt_us, uint64_t now_us);

@@ -38,6 +38,8 @@ int streams_open(struct transport_conn *c, const struct streams_grants *own,
     list_init(&st->dirty);
     list_init(&st->touched);
     list_init(&st->blocked);
+    datagram_queue_init(&st->datagrams_out);
+    datagram_queue_init(&st->datagrams_in);
     budget_init(&st->budget, env->budget, LIMIT_SCOPE_CONNECTION, LIMIT_PEER_MEMORY,
                 env->limits->value[LIMIT_PEER_MEMORY], c);
     if (!budget_charge(&st->budget, sizeof *st, NULL)) {
@@ -84,6 +86,8 @@ void streams_free(struct transport_conn *c)
     struct stream *s;
     while ((s = map_next(&st->by_id, &cursor)) != NULL) destroy(s);
     map_free(&st->by_id);
+    datagram_queue_free(&st->datagrams_out, env_of(c)->mem, &st->budget);
+    datagram_queue_free(&st->datagrams_in, env_of(c)->mem, &st->budget);
     list_remove(&st->starved_link);
     budget_refund(&st->budget, sizeof *st);
     budget_end(&st->budget);
@@ -98,6 +102,7 @@ void streams_end(struct transport_conn *c)
     uint32_t cursor = 0;
     struct stream *s;
     list_remove(&st->starved_link);
+    datagram_queue_free(&st->datagrams_out, mem, &st->budget);
     while ((s = map_next(&st->by_id, &cursor)) != NULL) {
         stream_forget_block(s, s->blocked.since_us);
         if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
@@ -365,6 +370,8 @@ void streams_remove(struct stream *s)
             c->transport->ops->stream_changed(s, STREAM_CONSUMED, 0);
         }
     }
+    (void)datagram_queue_purge(&st->datagrams_out, s->id, env_of(c)->mem, &st->budget);
+    (void)datagram_queue_purge(&st->datagrams_in, s->id, env_of(c)->mem, &st->budget);
     const struct stream *removed = map_remove(&st->by_id, &s->id, sizeof s->id);
     WEIR_ASSERT(removed == s);
     destroy(s);

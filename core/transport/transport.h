@@ -41,7 +41,7 @@ enum conn_pending {
     CONN_PENDING_ENDED = 2,    /**< state became CLOSING or OVER: end says why */
     CONN_PENDING_STREAMS = 4,  /**< streams on the dirty list */
     CONN_PENDING_OPEN_ROOM = 8,/**< the peer's stream limit rose after an open had failed */
-    CONN_PENDING_MOVED = 16    /**< the remote address changed */
+    CONN_PENDING_MOVED = 16    /**< the peer was heard from another address, and answered there */
 };
 enum conn_end_by {
     CONN_END_LOCAL = 1,
@@ -79,7 +79,12 @@ struct conn_info {
     uint64_t bytes_sent, bytes_received, packets_sent, packets_received, packets_lost;
     uint64_t window_bytes, in_flight_bytes;
     uint64_t pto_count, congestion_events;
-    uint32_t datagram_bytes;   /**< what one datagram may hold */
+    uint64_t spurious_losses;  /**< packets given up that arrived after all */
+    uint64_t moves;            /**< paths validated after the first */
+    uint64_t key_updates;      /**< of either side */
+    uint32_t datagram_bytes;   /**< what one UDP datagram may hold */
+    uint8_t suite;             /**< enum aead_suite of 1-RTT packets; 0: no encryption */
+    bool ecn;                  /**< the path carries ECN marks */
     uint64_t memory_bytes;     /**< what the connection costs now, buffers included */
 };
 
@@ -94,9 +99,13 @@ struct transport_env {
     const struct key_pair *key;
     const uint8_t *hash_key;   /**< 16 secret bytes for keyed maps */
     const char *network;       /**< the name that this node announces; "" for none */
-    uint32_t datagram_bytes;   /**< UDP payload to use; 0: 1200. Fixed until path MTU discovery
-                                    exists */
-    uint8_t congestion;        /**< 0 CUBIC, 1 NewReno */
+    uint32_t datagram_bytes;   /**< UDP payload to use, fixed; 0: 1200 at first (1452 on loopback),
+                                    then what path MTU discovery finds */
+    uint8_t congestion;        /**< 0 CUBIC, 1 NewReno, 2 BBR */
+    uint8_t suites;            /**< bit per enum aead_suite that is offered; 0: ChaCha20-Poly1305
+                                    alone. The host knows what the machine does fast */
+    bool ecn_off;              /**< mark nothing */
+    bool datagrams_off;        /**< take no unreliable datagrams */
     bool windows_grow_off;     /**< windows stay at their first size */
 };
 
@@ -137,6 +146,8 @@ struct transport_ops {
     void (*conn_hold)(struct transport_conn *c, bool held, uint64_t now_us);
     /** Let go at once, MORE or not. */
     void (*conn_flush)(struct transport_conn *c, uint64_t now_us);
+    /** This machine's addresses or routes may have changed: every connection looks for a path. */
+    void (*network_changed)(struct transport *t, uint64_t now_us);
     /** The lanes of a stream changed by a call of the application; what: enum stream_change. */
     void (*stream_changed)(struct stream *s, unsigned what, uint64_t now_us);
 
@@ -146,6 +157,8 @@ struct transport_ops {
     /** the peer's Ed25519 public key, 32 bytes: its id holds no more. NULL until known; valid while
      *  c is */
     const uint8_t *(*conn_peer_key)(const struct transport_conn *c);
+    /** Longest unreliable datagram that can be sent now; 0: the peer takes none. */
+    uint32_t (*datagram_max)(const struct transport_conn *c);
     /** the peer's announced network name */
     const char *(*conn_network)(const struct transport_conn *c);
 

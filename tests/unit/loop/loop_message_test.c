@@ -37,6 +37,9 @@ static size_t write_one(uint8_t *bytes, size_t cap, uint8_t type)
         break;
     case MESSAGE_RESET: loop_message_write_reset(&w, 8, 33, 70005); break;
     case MESSAGE_STOP: loop_message_write_stop(&w, 8, 33); break;
+    case MESSAGE_DATAGRAM:
+        loop_message_write_datagram(&w, 8, (const uint8_t *)"whole", 5);
+        break;
     default: loop_message_write_limit(&w, type, 8, 70005); break;
     }
     assert_false(w.full);
@@ -65,6 +68,11 @@ static void test_every_message_is_read_back_and_none_when_cut(void **state)
             assert_int_equal(m.offset, 70000);
             assert_int_equal(m.len, 5);
             assert_memory_equal(m.bytes, "bytes", 5);
+        }
+        if (type == MESSAGE_DATAGRAM) {
+            assert_int_equal(m.stream, 8);
+            assert_int_equal(m.len, 5);
+            assert_memory_equal(m.bytes, "whole", 5);
         }
         if (type == MESSAGE_CLOSE) {
             assert_int_equal(m.code, 0x10000004u);
