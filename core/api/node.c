@@ -3,6 +3,8 @@
 #include "address/address.h"
 #include "api/enter.h"
 #include "api/node_options.h"
+#include "base/assert.h"
+#include "crypto/aead.h"
 #include "host/fail.h"
 #include "host/host.h"
 #include "quic/quic.h"
@@ -11,22 +13,45 @@
 /* The transports of the real world. */
 static const struct transport_ops *const transports[] = {&quic_transport};
 
-static int open_node(struct node_options *options, struct node **out, weir_error *facts)
+/* What a node of the real world has beside its engine. A node is not used after a fork, so neither
+ * is its pool: the child would draw the parent's keys. */
+struct outside {
+    struct node_driver driver; /* the host's table; first, for node_driver_of is the way back */
+    struct entropy_pool pool;
+};
+
+static struct outside *outside_of(const struct node *node)
+{
+    WEIR_ASSERT(node_number(node) == 0);
+    return (struct outside *)(uintptr_t)node_driver_of(node);
+}
+
+static void outside_free(struct outside *outside)
+{
+    secret_zero(&outside->pool, sizeof outside->pool);
+    mem_free(mem_system(), outside, sizeof *outside);
+}
+
+static int open_inside(struct node_options *options, struct outside *outside, struct node **out,
+                       weir_error *facts)
 {
     struct node_config *config = &options->config;
-    struct host_options host_options = {.offload_off = options->offload_off};
+    struct host_options host_options = {.offload_off = options->offload_off,
+                                        .spin_us = options->spin_us};
     struct host *host;
     config->mem = mem_system();
-    config->entropy = (struct entropy){entropy_system_fill, NULL};
+    config->entropy = (struct entropy){entropy_pool_fill, &outside->pool};
     config->transports = transports;
     config->transport_count = sizeof transports / sizeof transports[0];
+    if (!options->is_cipher_given && aead_prefers_aes()) config->suites |= 1u << AEAD_AES_256_GCM;
     if (config->key == NULL) {
         key_pair_generate(&options->key, &config->entropy);
         config->key = &options->key;
     }
     int error = host_open(&host_options, &host, facts);
     if (error != 0) return error;
-    config->driver = &host_driver;
+    outside->driver = host_driver;
+    config->driver = &outside->driver;
     config->driver_context = host;
     error = node_open(config, out);
     if (error != 0) {
@@ -36,6 +61,15 @@ static int open_node(struct node_options *options, struct node **out, weir_error
     }
     host_attach(host, *out);
     return 0;
+}
+
+static int open_node(struct node_options *options, struct node **out, weir_error *facts)
+{
+    struct outside *outside = mem_alloc(mem_system(), sizeof *outside);
+    if (outside == NULL) return fail_with(facts, WEIR_E_MEMORY, "no memory for a node");
+    int error = open_inside(options, outside, out, facts);
+    if (error != 0) outside_free(outside);
+    return error;
 }
 
 WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node,
@@ -68,6 +102,11 @@ static void close_node(struct node *node)
     driver->flush(context);
     node_close(node);
     driver->close(context);
+    /* The table stays: a wake from another thread may be on its way through it. */
+    if (node_number(node) == 0) {
+        struct outside *outside = outside_of(node);
+        secret_zero(&outside->pool, sizeof outside->pool);
+    }
 }
 
 WEIR_API int32_t weir_node_close(weir_node *node)
@@ -85,8 +124,10 @@ WEIR_API int32_t weir_node_free(weir_node *node)
     if (error == WEIR_E_NULL) return error;
     if (node_number(n) != 0) return WEIR_E_STATE;
     if (error == 0) close_node(n);
-    node_driver_of(n)->release(node_driver_context(n));
+    struct outside *outside = outside_of(n);
+    outside->driver.release(node_driver_context(n));
     node_free(n);
+    outside_free(outside);
     return 0;
 }
 
@@ -193,6 +234,19 @@ WEIR_API int32_t weir_node_wake(weir_node *node)
      * looked at: the driver's part knows by itself whether it was closed. */
     const struct node *n = (const struct node *)node;
     return n == NULL ? WEIR_E_NULL : node_driver_of(n)->wake(node_driver_context(n));
+}
+
+WEIR_API int32_t weir_node_network_changed(weir_node *node)
+{
+    struct node *n;
+    struct node_call call = {.kind = NODE_CALL_NETWORK_CHANGED};
+    int error = enter_node(node, &n);
+    if (error != 0) return error;
+    const struct node_driver *driver = node_driver_of(n);
+    if (driver->network_changed != NULL) driver->network_changed(node_driver_context(n));
+    error = (int)enter_call(n, &call);
+    driver->flush(node_driver_context(n));
+    return error;
 }
 
 WEIR_API uint64_t weir_node_now(weir_node *node)

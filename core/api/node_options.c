@@ -2,6 +2,7 @@
 #include "api/node_options.h"
 #include "api/keys.h"
 #include "api/options.h"
+#include "crypto/aead.h"
 #include "host/fail.h"
 #include "transport/network.h"
 #include <inttypes.h>
@@ -32,12 +33,17 @@ static const struct {
     RANGE(idle_timeout_us, SECOND_US, TIME_MAX_US),
     RANGE(keep_alive_us, SECOND_US / 10, UINT64_MAX),
     RANGE(dial_timeout_us, 1, TIME_MAX_US),
-    RANGE(congestion_plus1, 1, 2),
+    RANGE(congestion_plus1, 1, 3),
     RANGE(refuse_unknown, 1, 1),
     RANGE(datagram_bytes, 1200, 65000),
     RANGE(offload_off, 1, 1),
     RANGE(streams_max, 1, 1 << 16),
     RANGE(observed_off, 1, 1),
+    RANGE(cipher_plus1, 1, 2),
+    RANGE(spin_us, 1, 1000),
+    RANGE(ecn_off, 1, 1),
+    RANGE(datagrams_off, 1, 1),
+    RANGE(handshake_timeout_us, SECOND_US, TIME_MAX_US),
 #undef RANGE
 };
 
@@ -99,6 +105,7 @@ static int take_limits(struct limits *limits, const weir_node_options *o, weir_e
     if (o->idle_timeout_us != 0) v[LIMIT_IDLE_TIMEOUT] = o->idle_timeout_us;
     if (o->keep_alive_us != 0) v[LIMIT_KEEP_ALIVE] = o->keep_alive_us;
     if (o->dial_timeout_us != 0) v[LIMIT_DIAL_TIME] = o->dial_timeout_us;
+    if (o->handshake_timeout_us != 0) v[LIMIT_HANDSHAKE_TIME] = o->handshake_timeout_us;
     if (o->streams_max != 0) v[LIMIT_STREAMS_BIDI] = v[LIMIT_STREAMS_UNI] = o->streams_max;
     return error;
 }
@@ -115,6 +122,22 @@ static int check_network(const char *name, weir_error *facts)
     return 0;
 }
 
+/* Nothing is offered beside the mandatory suite unless it is asked for: the world decides what a
+ * machine would do by itself (node.c), so that a simulated run is the same on every machine. */
+static int take_cipher(struct node_options *out, uint32_t cipher_plus1, weir_error *facts)
+{
+    out->is_cipher_given = cipher_plus1 != 0;
+    out->config.suites = 1u << AEAD_CHACHA20_POLY1305;
+    if (cipher_plus1 != 2) return 0;
+    if (!aead_is_available(AEAD_AES_256_GCM)) {
+        return fail_with(
+            facts, WEIR_E_UNSUPPORTED,
+            "this machine has no instructions for AES-256-GCM: leave cipher_plus1 at 0");
+    }
+    out->config.suites |= 1u << AEAD_AES_256_GCM;
+    return 0;
+}
+
 int node_options_take(struct node_options *out, const weir_node_options *given, weir_error *facts)
 {
     weir_node_options o;
@@ -128,11 +151,16 @@ int node_options_take(struct node_options *out, const weir_node_options *given, 
     if (error != 0) return error;
     config->log_level = o.log_level_plus1 == 0 ? LOG_WARN : o.log_level_plus1 - 1;
     config->datagram_bytes = o.datagram_bytes;
-    config->congestion = o.congestion_plus1 == 2 ? 1 : 0;
+    config->congestion = (uint8_t)(o.congestion_plus1 == 0 ? 0 : o.congestion_plus1 - 1);
+    config->ecn_off = o.ecn_off != 0;
+    config->datagrams_off = o.datagrams_off != 0;
     config->refuse_unknown = o.refuse_unknown != 0;
     config->windows_grow_off = o.windows_grow_off != 0;
     config->observed_off = o.observed_off != 0;
     out->offload_off = o.offload_off != 0;
+    out->spin_us = o.spin_us;
+    error = take_cipher(out, o.cipher_plus1, facts);
+    if (error != 0) return error;
     if (o.key == NULL) return 0;
     error = keys_take(&out->key, o.key);
     if (error != 0) {

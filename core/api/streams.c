@@ -64,6 +64,29 @@ WEIR_API int64_t weir_stream_peek(weir_node *node, uint64_t stream, const void *
     return enter_call(n, &call);
 }
 
+WEIR_API int32_t weir_datagram_send(weir_node *node, uint64_t stream, const void *data,
+                                    uint32_t len)
+{
+    struct node *n;
+    struct node_call call = {
+        .kind = NODE_CALL_DATAGRAM_SEND, .object = stream, .data = data, .len = len};
+    int error = enter_node(node, &n);
+    if (error != 0) return error;
+    if (data == NULL && len > 0) return enter_fail(n, WEIR_E_NULL, NULL);
+    return (int32_t)enter_call(n, &call);
+}
+
+WEIR_API int64_t weir_datagram_read(weir_node *node, uint64_t stream, void *data, uint32_t cap)
+{
+    struct node *n;
+    struct node_call call = {
+        .kind = NODE_CALL_DATAGRAM_READ, .object = stream, .out = data, .cap = cap};
+    int error = enter_node(node, &n);
+    if (error != 0) return error;
+    if (data == NULL && cap > 0) return enter_fail(n, WEIR_E_NULL, NULL);
+    return enter_call(n, &call);
+}
+
 WEIR_API int32_t weir_stream_consume(weir_node *node, uint64_t stream, uint64_t bytes)
 {
     return enter_simple(node, NODE_CALL_STREAM_CONSUME, stream, 0, bytes);

@@ -283,14 +283,27 @@ typedef struct weir_node_options {
     uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; at least 100 ms;
                                     WEIR_NONE: never */
     uint64_t dial_timeout_us;  /**< 0: 60 s */
-    uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno */
+    uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno, 3 BBR */
     uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect
                                     to us; peers that we dial are accepted unless refused */
-    uint32_t datagram_bytes;   /**< UDP payload; 0: 1200, or 1452 on loopback. 1200 to 65000 */
+    uint32_t datagram_bytes;   /**< UDP payload, fixed: 1200 to 65000; 0: begin with 1200 (1452 on
+                                    loopback) and find what the path carries, up to 1472 */
     uint32_t offload_off;      /**< 1: never use UDP_SEGMENT and UDP_GRO */
     uint32_t streams_max;      /**< streams of each kind that a peer may have open; 0: 256.
                                     A small memory budget grants fewer */
     uint32_t observed_off;     /**< 1: do not serve or ask "weir/observed/1" */
+    uint32_t cipher_plus1;     /**< 0 = default: AES-256-GCM if both machines have it in hardware,
+                                    else ChaCha20-Poly1305, which a world always uses; 1
+                                    ChaCha20-Poly1305 alone; 2 offer AES-256-GCM (WEIR_E_UNSUPPORTED
+                                    where this machine cannot) */
+    uint32_t spin_us;          /**< how long weir_node_poll looks for datagrams before it sleeps,
+                                    while there is traffic: less latency for a busy core. 0: not at
+                                    all; at most 1000 */
+    uint32_t ecn_off;          /**< 1: do not mark what is sent for explicit congestion
+                                    notification */
+    uint32_t datagrams_off;    /**< 1: take no unreliable datagrams */
+    uint64_t handshake_timeout_us; /**< life of a handshake after the last thing heard; 0: 30 s. At
+                                        least 1 s */
 } weir_node_options;
 
 #define WEIR_NONE UINT64_MAX   /**< in options: no limit of its own, or never */
@@ -396,6 +409,14 @@ WEIR_API uint64_t weir_node_deadline(weir_node *node);
  *  @since  0.1 */
 WEIR_API int32_t weir_node_wake(weir_node *node);
 
+/** Say that this machine's addresses or routes changed: another network, a lid that was opened.
+ *  Every connection looks for a way at once, instead of waiting for a time-out: it takes another
+ *  connection id, asks the peer to answer, and goes on without losing a stream.
+ *  @return 0; WEIR_E_NULL, WEIR_E_CLOSED
+ *  @thread the node's own
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_network_changed(weir_node *node);
+
 /** The node's clock: monotonic in the real world, virtual in a world.
  *  @return microseconds; 0 for NULL or a closed node
  *  @since  0.1 */
@@ -492,7 +513,11 @@ typedef struct weir_event {
 #define WEIR_EVENT_OBSERVED 12        /**< object: connection whose peer told how it sees us:
                                            weir_connection_observed */
 #define WEIR_EVENT_DRAINED 13         /**< the drain is complete; the node may be closed */
-#define WEIR_EVENT_MOVED 14           /**< object: connection whose remote address changed */
+#define WEIR_EVENT_MOVED 14           /**< object: connection whose peer was heard from another
+                                           address, and answered there */
+#define WEIR_EVENT_DATAGRAM 15        /**< object: stream of which an unreliable datagram waits;
+                                           parent: connection; amount: how many wait. Once until
+                                           one is read */
 
 /* ------------------------------------------------------------- connections */
 
@@ -542,6 +567,14 @@ typedef struct weir_connection_info {
     char local[80];            /**< ours, if known */
     char closed_text[128];     /**< once closed: what the closer said; from a peer it is untrusted
                                     */
+    uint32_t datagram_bytes;   /**< UDP payload that the path carries, as far as is known */
+    uint32_t datagram_max;     /**< longest message that weir_datagram_send takes; 0: the peer takes
+                                    none */
+    uint32_t cipher;           /**< 0 none (memory), 1 ChaCha20-Poly1305, 2 AES-256-GCM */
+    uint32_t ecn;              /**< 1: the path carries congestion marks */
+    uint64_t moves;            /**< how often the connection went on over another path */
+    uint64_t key_updates;      /**< new keys since the handshake */
+    uint64_t spurious_losses;  /**< packets given up that arrived after all */
 } weir_connection_info;
 
 /** What is known of a connection, one that was closed included until the next poll.
@@ -671,6 +704,23 @@ WEIR_API int32_t weir_stream_set_urgency(weir_node *node, uint64_t stream, uint3
  *  @return 0, WEIR_E_STALE, WEIR_E_KIND
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_set_user(weir_node *node, uint64_t stream, uint64_t user);
+
+/** Send an unreliable datagram on a stream: it arrives whole, once, or never, and overtakes. It
+ *  means what the stream's protocol says, and goes with the stream. Good for what is worth nothing
+ *  when it is late.
+ *  @param len  0 to weir_connection_info.datagram_max
+ *  @return 0: it waits to leave at the next poll; WEIR_E_LIMIT 64 wait already; WEIR_E_ARGUMENT it is
+ *          too long; WEIR_E_UNSUPPORTED the peer takes none; WEIR_E_NOT_CONNECTED also when this
+ *          side reset the stream; WEIR_E_BUDGET, WEIR_E_MEMORY, WEIR_E_STALE, WEIR_E_KIND, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_datagram_send(weir_node *node, uint64_t stream, const void *data,
+                                    uint32_t len);
+
+/** Take the oldest datagram of a stream. At most 64 of a connection are kept: the oldest goes first.
+ *  @return its length, 0 included; WEIR_E_NOT_FOUND none waits; WEIR_E_SPACE it is longer than cap
+ *          and stays; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int64_t weir_datagram_read(weir_node *node, uint64_t stream, void *data, uint32_t cap);
 
 /** What is known of a stream. */
 typedef struct weir_stream_info {

@@ -16,11 +16,14 @@
  *   STREAM_READ                         object; out, cap
  *   STREAM_RESET, STREAM_STOP           object; flags: reason
  *   STREAM_SET_URGENCY                  object; flags: urgency
+ *   DATAGRAM_SEND                       object: stream; data, len
+ *   DATAGRAM_READ                       object: stream; out, cap
  *   PEER_ADD_ADDRESS                    peer; data, len: text
  *   PEER_HOLD, PEER_RELEASE             peer
  *   PEER_ACCESS                         peer; flags: access
  *   NETWORK_ACCESS                      data, len: name; flags: access
- *   LOG_LEVEL                           flags: level */
+ *   LOG_LEVEL                           flags: level
+ *   NETWORK_CHANGED                     nothing */
 #include "node/calls.h"
 #include "node/conns.h"
 #include "node/dial.h"
@@ -35,6 +38,13 @@ static int64_t set_log_level(struct node *node, uint32_t level)
 {
     if (level > LOG_TRACE) return WEIR_E_ARGUMENT;
     node->env.log->level = (enum log_level)level;
+    return 0;
+}
+
+static int64_t network_changed(struct node *node)
+{
+    for (uint32_t i = 0; i < node->transport_count; i++)
+        node->transports[i]->ops->network_changed(node->transports[i], node->now_us);
     return 0;
 }
 
@@ -58,13 +68,16 @@ static int64_t dispatch(struct node *node, const struct node_call *call)
     case NODE_CALL_STREAM_RESET:
     case NODE_CALL_STREAM_STOP:
     case NODE_CALL_STREAM_SET_URGENCY:
-    case NODE_CALL_STREAM_SET_USER: return streams_on_call(node, call);
+    case NODE_CALL_STREAM_SET_USER:
+    case NODE_CALL_DATAGRAM_SEND:
+    case NODE_CALL_DATAGRAM_READ: return streams_on_call(node, call);
     case NODE_CALL_PEER_ADD_ADDRESS:
     case NODE_CALL_PEER_HOLD:
     case NODE_CALL_PEER_RELEASE:
     case NODE_CALL_PEER_ACCESS:
     case NODE_CALL_NETWORK_ACCESS: return peers_on_call(node, call);
     case NODE_CALL_LOG_LEVEL: return set_log_level(node, call->flags);
+    case NODE_CALL_NETWORK_CHANGED: return network_changed(node);
     default: return WEIR_E_ARGUMENT;
     }
 }

@@ -40,6 +40,7 @@ void dial_names_begin(struct node *node, struct dial *dial)
     for (uint32_t i = 0; i < dial->name_count; i++) {
         struct dial_name *name = &dial->names[i];
         name->error = node->driver->resolve(node->driver_context, name->name, token_of(dial, i));
+        if (name->error == WEIR_E_LIMIT) metric_inc(node->env.metrics, METRIC_LIMIT_REACHED);
         name->is_pending = name->error == 0;
         dial->names_pending += name->is_pending ? 1u : 0u;
     }

@@ -206,7 +206,7 @@ static void say_target(char said[DIAL_ANSWER_MAX], const struct dial *dial,
     bool is_self = target->error == WEIR_E_IDENTITY && dial->expected.len == 0;
     char address[ENDPOINT_TEXT_MAX];
     (void)endpoint_format(&target->endpoint, address, sizeof address);
-    (void)snprintf(said, DIAL_ANSWER_MAX, "%s: %.160s%s", address, target->said,
+    (void)snprintf(said, DIAL_ANSWER_MAX, "%s: %.140s%s", address, target->said,
                    is_self ? "" : advice(target->error));
 }
 

@@ -37,6 +37,9 @@ struct node_driver {
     int64_t (*poll)(void *context, weir_event *events, uint32_t cap, int64_t timeout_us);
     /** Send what the node has to send now (after a flush). */
     void (*flush)(void *context);
+    /** Addresses or routes changed: forget what is known of interfaces, open sockets anew whose
+     *  address is gone. NULL: nothing of that kind. */
+    void (*network_changed)(void *context);
     int (*fd)(void *context);       /**< WEIR_E_STATE in a world */
     int (*wake)(void *context);     /**< from any thread */
     /** Give everything back. The context stays valid for wake and release alone: a wake from

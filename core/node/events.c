@@ -94,8 +94,9 @@ static bool is_writable(const struct stream *s)
 
 bool events_stream_has_facts(const struct stream *s)
 {
-    const unsigned ends = STREAM_PENDING_RESET | STREAM_PENDING_STOPPED | STREAM_PENDING_OVER;
-    if ((s->node_flags & STREAM_TELL_OPENED) != 0 || (s->pending & ends) != 0) return true;
+    const unsigned told = STREAM_PENDING_RESET | STREAM_PENDING_STOPPED | STREAM_PENDING_OVER |
+                          STREAM_PENDING_DATAGRAM;
+    if ((s->node_flags & STREAM_TELL_OPENED) != 0 || (s->pending & told) != 0) return true;
     return is_readable(s) || is_writable(s);
 }
 
@@ -170,6 +171,8 @@ static bool tell_stream(struct sink *sink, struct stream *s)
     if (!is_full(sink) && take(&s->node_flags, STREAM_TELL_OPENED))
         emit(sink, WEIR_EVENT_STREAM, 0, s->handle, parent, s->user, 0);
     if (!is_full(sink) && is_readable(s)) tell_readable(sink, s);
+    if (!is_full(sink) && take(&s->pending, STREAM_PENDING_DATAGRAM))
+        emit(sink, WEIR_EVENT_DATAGRAM, 0, s->handle, parent, s->user, stream_datagrams_waiting(s));
     if (!is_full(sink) && is_writable(s)) {
         (void)take(&s->pending, STREAM_PENDING_WRITABLE);
         emit(sink, WEIR_EVENT_WRITABLE, 0, s->handle, parent, s->user, stream_writable(s));

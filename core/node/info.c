@@ -54,6 +54,13 @@ static void put_conn(weir_connection_info *info, const struct transport_conn *c)
     info->in_flight_bytes = now.in_flight_bytes;
     info->streams_open = c->streams == NULL ? 0 : c->streams->count;
     info->memory_bytes = now.memory_bytes;
+    info->datagram_bytes = now.datagram_bytes;
+    info->datagram_max = c->state == CONN_UP ? ops->datagram_max(c) : 0;
+    info->cipher = now.suite;
+    info->ecn = now.ecn;
+    info->moves = now.moves;
+    info->key_updates = now.key_updates;
+    info->spurious_losses = now.spurious_losses;
     const struct peer_id peer = conns_peer(c);
     put_peer(&info->peer, &peer);
     (void)snprintf(info->transport, sizeof info->transport, "%s", ops->name);

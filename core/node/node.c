@@ -93,6 +93,9 @@ static int fill(struct node *node, const struct node_config *config)
     env->hash_key = node->hash_key;
     env->datagram_bytes = config->datagram_bytes;
     env->congestion = config->congestion;
+    env->suites = config->suites;
+    env->ecn_off = config->ecn_off;
+    env->datagrams_off = config->datagrams_off;
     env->windows_grow_off = config->windows_grow_off;
     node->entropy = config->entropy;
     node->key = *config->key;

@@ -34,8 +34,9 @@ enum node_call_kind {
     NODE_CALL_STREAM_OPEN, NODE_CALL_STREAM_WRITE, NODE_CALL_STREAM_FLUSH, NODE_CALL_STREAM_PEEK,
     NODE_CALL_STREAM_CONSUME, NODE_CALL_STREAM_READ, NODE_CALL_STREAM_RESET, NODE_CALL_STREAM_STOP,
     NODE_CALL_STREAM_SET_URGENCY, NODE_CALL_STREAM_SET_USER,
+    NODE_CALL_DATAGRAM_SEND, NODE_CALL_DATAGRAM_READ,
     NODE_CALL_PEER_ADD_ADDRESS, NODE_CALL_PEER_HOLD, NODE_CALL_PEER_RELEASE, NODE_CALL_PEER_ACCESS,
-    NODE_CALL_NETWORK_ACCESS, NODE_CALL_LOG_LEVEL
+    NODE_CALL_NETWORK_ACCESS, NODE_CALL_LOG_LEVEL, NODE_CALL_NETWORK_CHANGED
 };
 struct node_call {
     uint32_t kind;             /**< enum node_call_kind */
@@ -80,8 +81,10 @@ struct node_config {
     struct metrics *metrics;           /**< NULL: the node has its own; else shared (a world's) */
     struct log *log;                   /**< the same */
     uint32_t log_level;
-    uint32_t datagram_bytes;           /**< 0: 1200 */
-    uint8_t congestion;
+    uint32_t datagram_bytes;           /**< fixed; 0: what the path carries */
+    uint8_t congestion;                /**< struct transport_env's, as are the next three */
+    uint8_t suites;
+    bool ecn_off, datagrams_off;
     bool refuse_unknown;               /**< accept only peers with access; what the application
                                         *   dials is let in */
     bool windows_grow_off;             /**< windows stay at their first size */

@@ -147,6 +147,23 @@ static int64_t flush(struct node *node, struct stream *s)
     return 0;
 }
 
+static int64_t datagram_send(struct node *node, struct stream *s, const struct node_call *call)
+{
+    struct limit_record limit;
+    const struct peer_id peer = conns_peer(s->conn);
+    int error = stream_datagram_send(s, call->data, call->len, node->now_us, &limit);
+    if (error == WEIR_E_LIMIT)
+        return errors_fail(node, error, &limit, &peer,
+                           "so many datagrams wait to leave already: send fewer, or use a stream");
+    if (error == WEIR_E_ARGUMENT)
+        return errors_fail(node, error, NULL, &peer,
+                           "the datagram is longer than the path carries: look at datagram_max of "
+                           "weir_connection_info, or use a stream");
+    if (error == WEIR_E_UNSUPPORTED)
+        return errors_fail(node, error, NULL, &peer, "the peer takes no unreliable datagrams");
+    return error;
+}
+
 int64_t streams_on_call(struct node *node, const struct node_call *call)
 {
     int error;
@@ -166,6 +183,8 @@ int64_t streams_on_call(struct node *node, const struct node_call *call)
         if (call->flags >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
         return stream_set_urgency(s, (uint8_t)call->flags, node->now_us);
     case NODE_CALL_STREAM_SET_USER: s->user = call->number; return 0;
+    case NODE_CALL_DATAGRAM_SEND: return datagram_send(node, s, call);
+    case NODE_CALL_DATAGRAM_READ: return stream_datagram_read(s, call->out, call->cap);
     default: return WEIR_E_ARGUMENT;
     }
 }

@@ -58,6 +58,7 @@ WITH(do_poll, weir_event event, weir_node_poll(node, &event, 1, 0))
 CALL(do_fd, weir_node_fd(node))
 CALL(do_deadline, weir_node_deadline(node))
 CALL(do_wake, weir_node_wake(node))
+CALL(do_network_changed, weir_node_network_changed(node))
 CALL(do_now, weir_node_now(node))
 WITH(do_peer, weir_peer_id peer, weir_node_peer(node, &peer))
 WITH(do_error, weir_error error = {.size = sizeof error}, weir_last_error(node, &error))
@@ -77,6 +78,8 @@ CALL(do_flush, weir_stream_flush(node, handle))
 WITH(do_peek, const void *data, weir_stream_peek(node, handle, &data))
 CALL(do_consume, weir_stream_consume(node, handle, 0))
 CALL(do_read, weir_stream_read(node, handle, text, sizeof text))
+CALL(do_datagram_send, weir_datagram_send(node, handle, "x", 1))
+CALL(do_datagram_read, weir_datagram_read(node, handle, text, sizeof text))
 CALL(do_finish, weir_stream_finish(node, handle))
 CALL(do_reset, weir_stream_reset(node, handle, 0))
 CALL(do_stop, weir_stream_stop(node, handle, 0))
@@ -112,6 +115,7 @@ static const struct call calls[] = {
     {"weir_node_fd", do_fd, NO_HANDLE, 0, 0},
     {"weir_node_deadline", do_deadline, NO_HANDLE, NEVER, NEVER},
     {"weir_node_wake", do_wake, NO_HANDLE, 0, 0},
+    {"weir_node_network_changed", do_network_changed, NO_HANDLE, 0, 0},
     {"weir_node_now", do_now, NO_HANDLE, 1, 1},
     {"weir_node_peer", do_peer, NO_HANDLE, 0, 0},
     {"weir_last_error", do_error, NO_HANDLE, 1, 0},
@@ -130,6 +134,8 @@ static const struct call calls[] = {
     {"weir_stream_peek", do_peek, STREAM, 0, 0},
     {"weir_stream_consume", do_consume, STREAM, 0, 0},
     {"weir_stream_read", do_read, STREAM, 0, 0},
+    {"weir_datagram_send", do_datagram_send, STREAM, 0, 0},
+    {"weir_datagram_read", do_datagram_read, STREAM, 0, 0},
     {"weir_stream_finish", do_finish, STREAM, 0, 0},
     {"weir_stream_reset", do_reset, STREAM, 0, 0},
     {"weir_stream_stop", do_stop, STREAM, 0, 0},
@@ -356,6 +362,8 @@ static void test_missing_pointers_of_a_nodes_calls_are_named(void **state)
         NULLED("write", weir_stream_write(a, s, NULL, 1, 0)),
         NULLED("peek", weir_stream_peek(a, s, NULL)),
         NULLED("read", weir_stream_read(a, s, NULL, 1)),
+        NULLED("datagram_send", weir_datagram_send(a, s, NULL, 1)),
+        NULLED("datagram_read", weir_datagram_read(a, s, NULL, 1)),
         NULLED("stream_info", weir_stream_get_info(a, s, NULL)),
         NULLED("peer_list", weir_peer_list(a, NULL, 1)),
         NULLED("peer_info peer", weir_peer_get_info(a, NULL, &peer_info)),

@@ -268,12 +268,17 @@ static const struct {
     {FIELD(idle_timeout_us), 1000000, UINT64_C(1) << 40},
     {FIELD(keep_alive_us), 100000, UINT64_C(1) << 40},
     {FIELD(dial_timeout_us), 1, UINT64_C(1) << 40},
-    {FIELD(congestion_plus1), 1, 2},
+    {FIELD(congestion_plus1), 1, 3},
     {FIELD(refuse_unknown), 1, 1},
     {FIELD(datagram_bytes), 1200, 65000},
     {FIELD(offload_off), 1, 1},
     {FIELD(streams_max), 1, 65536},
     {FIELD(observed_off), 1, 1},
+    {FIELD(cipher_plus1), 1, 2},
+    {FIELD(spin_us), 1, 1000},
+    {FIELD(ecn_off), 1, 1},
+    {FIELD(datagrams_off), 1, 1},
+    {FIELD(handshake_timeout_us), 1000000, UINT64_C(1) << 40},
 };
 
 static int64_t try_field(unsigned i, uint64_t number, weir_error *error)
