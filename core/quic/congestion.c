@@ -12,6 +12,7 @@
  *  of a burst is built, nobody knows yet whether the burst will end at the window. */
 #include "quic/congestion.h"
 #include "base/assert.h"
+#include "weir.h"
 
 #define CONGESTION_INITIAL_DATAGRAMS 10u
 #define CONGESTION_INITIAL_BYTES 14720u
@@ -32,8 +33,8 @@ uint64_t congestion_minimum_window(const struct congestion *c)
     return (uint64_t)CONGESTION_MINIMUM_DATAGRAMS * c->datagram_bytes;
 }
 
-void congestion_init(struct congestion *c, const struct congestion_ops *ops,
-                     uint32_t datagram_bytes)
+static void congestion_clear(struct congestion *c, const struct congestion_ops *ops,
+                             uint32_t datagram_bytes)
 {
     WEIR_ASSERT(datagram_bytes > 0 && datagram_bytes <= UINT16_MAX);
     *c = (struct congestion){.ops = ops,
@@ -41,7 +42,64 @@ void congestion_init(struct congestion *c, const struct congestion_ops *ops,
                              .window_bytes = congestion_initial_window(datagram_bytes),
                              .threshold_bytes = UINT64_MAX};
     hystart_init(&c->hystart);
-    ops->init(c);
+}
+
+void congestion_init(struct congestion *c, const struct congestion_ops *ops,
+                     uint32_t datagram_bytes)
+{
+    WEIR_ASSERT(ops->state_bytes == 0);
+    congestion_clear(c, ops, datagram_bytes);
+    ops->init(c, 0, 0);
+}
+
+int congestion_open(struct congestion *c, const struct congestion_ops *ops, uint32_t datagram_bytes,
+                    const struct mem *mem, struct budget *budget, uint64_t seed, uint64_t now_us,
+                    struct limit_record *limit)
+{
+    congestion_clear(c, ops, datagram_bytes);
+    if (ops->state_bytes > 0) {
+        if (budget != NULL && !budget_charge(budget, ops->state_bytes, limit)) {
+            return WEIR_E_BUDGET;
+        }
+        c->of.bbr = mem_alloc(mem, ops->state_bytes);
+        if (c->of.bbr == NULL) {
+            if (budget != NULL) {
+                budget_refund(budget, ops->state_bytes);
+            }
+            return WEIR_E_MEMORY;
+        }
+    }
+    ops->init(c, now_us, seed);
+    return 0;
+}
+
+void congestion_close(struct congestion *c, const struct mem *mem, struct budget *budget)
+{
+    if (c->ops == NULL || c->ops->state_bytes == 0 || c->of.bbr == NULL) {
+        return;
+    }
+    mem_free(mem, c->of.bbr, c->ops->state_bytes);
+    if (budget != NULL) {
+        budget_refund(budget, c->ops->state_bytes);
+    }
+    c->of.bbr = NULL;
+    c->delivery = NULL;
+}
+
+void congestion_reset(struct congestion *c, uint32_t datagram_bytes, uint64_t now_us)
+{
+    struct congestion old = *c;
+
+    congestion_clear(c, old.ops, datagram_bytes);
+    c->events = old.events;
+    c->persistent_events = old.persistent_events;
+    c->spurious_events = old.spurious_events;
+    c->mark_events = old.mark_events;
+    if (c->ops->state_bytes > 0) {
+        c->of.bbr = old.of.bbr;
+    }
+    /* Some number that differs from reset to reset; probing must not be predictable by rule. */
+    c->ops->init(c, now_us, now_us ^ old.window_bytes);
 }
 
 bool congestion_is_slow_start(const struct congestion *c)
@@ -62,6 +120,9 @@ void congestion_set_app_limited(struct congestion *c, bool app_limited)
 void congestion_on_sent(struct congestion *c, uint64_t now_us, uint64_t bytes,
                         uint64_t in_flight_bytes)
 {
+    if (c->delivery != NULL && c->app_limited) {
+        delivery_on_app_limited(c->delivery, in_flight_bytes);
+    }
     if (c->ops->on_sent != NULL) {
         c->ops->on_sent(c, now_us, bytes, in_flight_bytes);
     }
@@ -79,8 +140,23 @@ static void congestion_grow_slow_start(struct congestion *c, const struct conges
     }
 }
 
+static void congestion_model_acked(struct congestion *c, const struct congestion_ack *ack)
+{
+    if (ack->bytes_all == 0) {
+        return;
+    }
+    c->ops->on_acked(c, ack);
+    if (c->window_bytes > CONGESTION_WINDOW_MAX) {
+        c->window_bytes = CONGESTION_WINDOW_MAX;
+    }
+}
+
 void congestion_on_acked(struct congestion *c, const struct congestion_ack *ack)
 {
+    if (c->ops->models_path) {
+        congestion_model_acked(c, ack);
+        return;
+    }
     if (ack->bytes == 0 || congestion_is_in_recovery(c, ack->sent_us)) {
         return;
     }
@@ -107,8 +183,11 @@ bool congestion_on_event(struct congestion *c, uint64_t sent_us, uint64_t now_us
     if (congestion_is_in_recovery(c, sent_us)) {
         return false;
     }
-    c->undo_window_bytes = c->window_bytes;
-    c->undo_threshold_bytes = c->threshold_bytes;
+    c->undo_hold = c->undo_hold && c->undo_valid;
+    if (!c->undo_hold) {
+        c->undo_window_bytes = c->window_bytes;
+        c->undo_threshold_bytes = c->threshold_bytes;
+    }
     c->undo_valid = true;
     c->recovered = true;
     c->recovery_us = now_us;
@@ -117,6 +196,35 @@ bool congestion_on_event(struct congestion *c, uint64_t sent_us, uint64_t now_us
     c->ops->on_event(c, now_us);
     WEIR_ASSERT(c->window_bytes >= congestion_minimum_window(c));
     return true;
+}
+
+void congestion_on_lost(struct congestion *c, const struct congestion_lost *lost)
+{
+    if (c->ops->on_lost != NULL) {
+        c->ops->on_lost(c, lost);
+    }
+}
+
+bool congestion_on_mark(struct congestion *c, uint64_t sent_us, uint64_t now_us)
+{
+    bool began;
+
+    c->undo_hold = false;
+    if (c->ops->on_mark == NULL) {
+        began = congestion_on_event(c, sent_us, now_us);
+    } else {
+        began = !congestion_is_in_recovery(c, sent_us);
+        if (began) {
+            c->recovered = true;
+            c->recovery_us = now_us;
+            c->events++;
+            c->ops->on_mark(c, now_us);
+        }
+    }
+    /* A mark is a router's word. That a loss of the same round was none does not unsay it. */
+    c->undo_valid = false;
+    c->mark_events += began;
+    return began;
 }
 
 void congestion_on_persistent(struct congestion *c)
@@ -138,6 +246,10 @@ void congestion_on_spurious(struct congestion *c)
     c->undo_valid = false;
     c->recovered = false;
     c->spurious_events++;
+    if (c->ops->models_path) {
+        c->ops->on_spurious(c);
+        return;
+    }
     if (c->window_bytes >= c->undo_window_bytes) {
         return;
     }
@@ -164,5 +276,16 @@ void congestion_on_datagram_size(struct congestion *c, uint32_t datagram_bytes)
     }
     if (c->window_bytes < congestion_minimum_window(c)) {
         c->window_bytes = congestion_minimum_window(c);
+    }
+}
+
+void congestion_pace(const struct congestion *c, struct pacer *p, uint64_t now_us,
+                     uint64_t smoothed_us)
+{
+    if (c->pacing_bytes_per_s > 0) {
+        pacer_set_own_rate(p, now_us, c->pacing_bytes_per_s, c->datagram_bytes);
+    } else {
+        pacer_set_rate(p, now_us, c->window_bytes, smoothed_us, congestion_is_slow_start(c),
+                       c->datagram_bytes);
     }
 }

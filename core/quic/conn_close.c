@@ -133,12 +133,12 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
 {
     struct writer w = writer_of(data, cap);
     uint64_t number = c->close_numbers[space]++;
-    const struct protect_keys *keys = space == LOSS_APPLICATION ? &c->write
+    const struct protect_keys *keys = space == LOSS_APPLICATION ? &c->keys.write
                                       : space == LOSS_INITIAL   ? &c->hs->initial_write
                                                                 : &c->hs->adopted->write;
     size_t header =
         space == LOSS_APPLICATION
-            ? packet_write_short(&w, &c->remote_cid, false, false, number, 4)
+            ? packet_write_short(&w, &c->remote_cid, false, key_phase_bit(&c->keys) != 0, number, 4)
             : packet_write_long(&w, space == LOSS_INITIAL ? PACKET_INITIAL : PACKET_HANDSHAKE,
                                 PACKET_VERSION, &c->remote_cid, &c->local_cid, NULL, 0, number, 4);
     if (header == 0 || writer_room(&w) < PACKET_TAG_LEN + 32) return 0;
@@ -158,7 +158,11 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
         (void)frame_write_padding(&payload, least - writer_len(&payload));
     if (space != LOSS_APPLICATION) packet_finish_long(data, header, 4, writer_len(&payload));
     metric_inc(connection_env(c)->metrics, METRIC_PACKETS_SENT);
-    return packet_seal(keys, data, header, number, 4, writer_len(&payload));
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, keys);
+    size_t len = packet_seal(&cipher, data, header, number, 4, writer_len(&payload));
+    protect_cipher_end(&cipher);
+    return len;
 }
 
 size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_t now_us)
@@ -166,10 +170,7 @@ size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_
     size_t at = 0;
     c->close_send = false;
     if (cap > c->datagram_bytes) cap = c->datagram_bytes;
-    if (!c->validated && !connection_is_client(c)) {
-        uint64_t room = 3 * c->bytes_in > c->bytes_out ? 3 * c->bytes_in - c->bytes_out : 0;
-        if (cap > room) cap = (size_t)room;
-    }
+    cap = path_allows(&c->path, cap);
     if (c->hs != NULL && c->hs->has_initial && !c->has_write)
         at = write_one(c, LOSS_INITIAL, data, cap,
                        connection_is_client(c) ? PACKET_DATAGRAM_MIN : 0, now_us);

@@ -119,6 +119,19 @@ static int on_close(struct connection *c, enum packet_type type, const struct fr
     return 0;
 }
 
+/* docs/wire.md 12.7: the stream's id, then the bytes. */
+static int on_datagram(struct connection *c, const uint8_t *data, size_t bytes)
+{
+    struct reader r = reader_of(data, bytes);
+    if (connection_env(c)->datagrams_off)
+        return QUIC_PROTOCOL_VIOLATION; /* RFC 9221 3: we announced no size for them */
+    uint64_t id = reader_varint(&r);
+    if (r.failed) return QUIC_FRAME_ENCODING;
+    size_t len = reader_left(&r);
+    streams_on_datagram(&c->base, id, reader_bytes(&r, len), len);
+    return 0;
+}
+
 /* Frames that concern streams and the application, only in 1-RTT packets. */
 static int application(struct connection *c, const struct frame *f, uint64_t now_us)
 {
@@ -143,16 +156,13 @@ static int application(struct connection *c, const struct frame *f, uint64_t now
         return conn_ids_on_retire(c, f->u.retire_connection_id.sequence);
     case FRAME_NEW_TOKEN: return connection_is_client(c) ? 0 : QUIC_PROTOCOL_VIOLATION;
     case FRAME_HANDSHAKE_DONE: return on_handshake_done(c, now_us);
-    case FRAME_PATH_CHALLENGE:
-        /* Only the latest is answered: a queue of answers was CVE-2023-49295. */
-        memcpy(c->path_response, f->u.path.data, sizeof c->path_response);
-        c->path_response_pending = true;
-        return 0;
-    case FRAME_PATH_RESPONSE:
-        return QUIC_PROTOCOL_VIOLATION; /* RFC 9000 19.18: we sent no challenge */
+    case FRAME_PATH_CHALLENGE: conn_path_on_challenge(c, f->u.path.data); return 0;
+    case FRAME_PATH_RESPONSE: return conn_path_on_response(c, f->u.path.data);
     case FRAME_DATAGRAM:
-    case FRAME_DATAGRAM_LEN:
-        return QUIC_PROTOCOL_VIOLATION; /* RFC 9221 3: we announced no size for them */
+    case FRAME_DATAGRAM_LEN: return on_datagram(c, f->u.datagram.data, (size_t)f->u.datagram.len);
+    case FRAME_IMMEDIATE_ACK: ack_on_immediate(&c->ack_app); return 0;
+    case FRAME_ACK_FREQUENCY:
+        return ack_set_frequency(&c->ack_app, &f->u.ack_frequency, CONN_MIN_ACK_DELAY_US);
     default: break;
     }
     return frame_is_stream(f->type) ? on_stream(c, &f->u.stream, now_us) : QUIC_FRAME_ENCODING;
@@ -197,6 +207,7 @@ static int process_all(struct connection *c, enum packet_type type, const uint8_
         if (error != 0) return error;
         if (!frame_allowed(f.type, type)) return QUIC_PROTOCOL_VIOLATION;
         if (frame_is_ack_eliciting(f.type)) *eliciting = true;
+        if (!frame_is_probing(f.type)) c->probing_only = false;
         error = one(c, type, &f, from, now_us);
         /* No room for a stream's bytes: the packet comes again, but what else it holds may be what
          * makes room, such as the missing piece of another stream. */

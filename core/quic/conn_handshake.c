@@ -71,8 +71,7 @@ static int provider_open(struct connection *c, struct handshake **out)
     const struct transport_env *env = connection_env(c);
     struct handshake_config config = {.mem = env->mem,
                                       .entropy = env->entropy,
-                                      .key = env->key,
-                                      .static_secret = c->owner->static_secret,
+                                      .own = &c->owner->own,
                                       .client = connection_is_client(c)};
     return provider->open(&config, out);
 }
@@ -118,7 +117,7 @@ int conn_handshake_open_server(struct connection *c, const struct connection_acc
     hs->initial_read = accept->read;
     hs->initial_write = accept->write;
     c->remote_cid = accept->scid;
-    c->validated = accept->retried;
+    c->path.validated = accept->retried;
     return 0;
 }
 
@@ -193,6 +192,11 @@ void conn_handshake_discard_initial(struct connection *c, uint64_t now_us)
     ack_init(&c->acks[0], 0);
 }
 
+static bool offers_aes(const struct connection *c)
+{
+    return (connection_env(c)->suites & 1u << AEAD_AES_256_GCM) != 0;
+}
+
 static void own_params(const struct connection *c, struct params *p)
 {
     const uint64_t *v = connection_env(c)->limits->value;
@@ -206,11 +210,14 @@ static void own_params(const struct connection *c, struct params *p)
     p->initial_max_stream_data_uni = own.uni_bytes;
     p->initial_max_streams_bidi = own.bidi_count;
     p->initial_max_streams_uni = own.uni_count;
-    p->disable_active_migration = true; /* until migration exists */
+    p->active_connection_id_limit = v[LIMIT_CONNECTION_IDS];
+    p->min_ack_delay_us = CONN_MIN_ACK_DELAY_US;
+    /* Whatever fits into a datagram: RFC 9221 section 3 recommends to say so. */
+    p->max_datagram_frame_size = connection_env(c)->datagrams_off ? 0 : 65535;
     p->has_initial_scid = true;
     p->initial_scid = c->local_cid;
-    p->suites = 1;
-    p->suite = AEAD_CHACHA20_POLY1305;
+    p->suites = offers_aes(c) ? 3 : 1;
+    p->suite = c->hs->suite;
     p->network_len = (uint8_t)strlen(connection_env(c)->network);
     memcpy(p->network, connection_env(c)->network, p->network_len);
     if (connection_is_client(c)) return;
@@ -232,14 +239,17 @@ static size_t encode_params(struct connection *c, uint8_t out[PARAMS_SIZE_MAX])
     return params_encode(&w, &p, !connection_is_client(c), grease);
 }
 
-static void derive(const struct connection *c, struct handshake *h, unsigned suite,
-                   struct protect_keys *read, struct protect_keys *write)
+/* Keys of the Handshake level, always of the mandatory suite. */
+static void derive(const struct connection *c, struct handshake *h, struct protect_keys *read,
+                   struct protect_keys *write)
 {
     struct handshake_secrets secrets;
     bool client = connection_is_client(c);
     provider->secrets(h, &secrets);
-    (void)protect_keys_derive(write, suite, client ? secrets.client : secrets.server);
-    (void)protect_keys_derive(read, suite, client ? secrets.server : secrets.client);
+    (void)protect_keys_derive(write, AEAD_CHACHA20_POLY1305,
+                              client ? secrets.client : secrets.server);
+    (void)protect_keys_derive(read, AEAD_CHACHA20_POLY1305,
+                              client ? secrets.server : secrets.client);
     secret_zero(&secrets, sizeof secrets);
 }
 
@@ -247,7 +257,7 @@ static void derive(const struct connection *c, struct handshake *h, unsigned sui
 static int on_keys(struct connection *c, struct candidate *from)
 {
     uint8_t params[PARAMS_SIZE_MAX];
-    derive(c, from->handshake, AEAD_CHACHA20_POLY1305, &from->read, &from->write);
+    derive(c, from->handshake, &from->read, &from->write);
     from->has_keys = true;
     if (connection_is_client(c)) return 0;
     int error = queue(c, from->handshake, HANDSHAKE_INITIAL);
@@ -277,10 +287,12 @@ static int take_params(struct connection *c, const struct params *p)
     c->peer_ack_exponent = (uint8_t)p->ack_delay_exponent;
     c->peer_idle_us = p->max_idle_timeout_ms * 1000;
     loss_set_max_ack_delay(&c->loss, p->max_ack_delay_ms * 1000);
-    if (p->max_udp_payload_size < c->datagram_bytes) {
-        c->datagram_bytes = (uint32_t)p->max_udp_payload_size;
-        congestion_on_datagram_size(&c->congestion, c->datagram_bytes);
-    }
+    c->peer_datagram_max = p->max_udp_payload_size;
+    pmtu_set_ceiling(&c->pmtu, c->peer_datagram_max);
+    conn_path_resized(c);
+    c->peer_id_limit = p->active_connection_id_limit;
+    c->peer_min_ack_us = p->min_ack_delay_us;
+    c->datagram_frame_max = p->max_datagram_frame_size;
     c->remote_cids[0].cid = c->remote_cid;
     c->remote_cids[0].used = true;
     if (p->has_reset_token) {
@@ -302,7 +314,8 @@ static int check_peer(struct connection *c, const struct candidate *from, struct
     int error = params_check_cids(p, &from->scid, client ? &hs->original_dcid : NULL,
                                   client && hs->has_retry ? &hs->retry_scid : NULL);
     if (error != 0) return error;
-    if (!client && params_suite_check(p, false) != 0) return QUIC_TRANSPORT_PARAMETER;
+    if (!client && params_suite_check(p, offers_aes(c)) != 0) return QUIC_TRANSPORT_PARAMETER;
+    hs->suite = client ? params_suite_choose(p, offers_aes(c)) : p->suite;
     return 0;
 }
 
@@ -314,7 +327,14 @@ static bool is_stranger(const struct connection *c, const struct peer_id *id)
 
 static void application_keys(struct connection *c, struct handshake *h)
 {
-    derive(c, h, AEAD_CHACHA20_POLY1305, &c->read, &c->write);
+    struct handshake_secrets secrets;
+    bool client = connection_is_client(c);
+    provider->secrets(h, &secrets);
+    /* The suite is one that we offered: it is available. */
+    int error = key_phase_init(&c->keys, c->hs->suite, client ? secrets.server : secrets.client,
+                               client ? secrets.client : secrets.server, NULL);
+    WEIR_ASSERT(error == 0);
+    secret_zero(&secrets, sizeof secrets);
     c->has_read = c->has_write = true;
     c->phase = QUIC_UP;
     c->base.state = CONN_UP;
@@ -364,8 +384,7 @@ static int client_peer(struct connection *c, struct candidate *from, uint64_t no
     c->peer = peer->id;
     error = take_params(c, &p);
     if (error != 0) return error;
-    if (provider->complete(from->handshake, params, encode_params(c, params),
-                           AEAD_CHACHA20_POLY1305) != 0 ||
+    if (provider->complete(from->handshake, params, encode_params(c, params), c->hs->suite) != 0 ||
         queue(c, from->handshake, HANDSHAKE_HANDSHAKE) != 0)
         return QUIC_INTERNAL;
     application_keys(c, from->handshake);
@@ -382,8 +401,7 @@ static int server_peer(struct connection *c, struct candidate *from, uint64_t no
     c->peer = peer->id;
     int error = take_params(c, &p);
     if (error != 0) return error;
-    if (provider->complete(from->handshake, NULL, 0, AEAD_CHACHA20_POLY1305) != 0)
-        return QUIC_INTERNAL;
+    if (provider->complete(from->handshake, NULL, 0, c->hs->suite) != 0) return QUIC_INTERNAL;
     application_keys(c, from->handshake);
     metric_inc(connection_env(c)->metrics, METRIC_HANDSHAKES_DONE);
     c->done_pending = true;
@@ -406,6 +424,8 @@ void conn_handshake_confirm(struct connection *c, uint64_t now_us)
     ack_free(&c->acks[1], connection_env(c)->mem);
     ack_init(&c->acks[1], 0);
     conn_handshake_free(c);
+    key_phase_set_confirmed(&c->keys);
+    conn_ids_supply(c);
 }
 
 static int step(struct connection *c, struct candidate *from, enum handshake_level level,

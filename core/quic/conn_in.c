@@ -5,6 +5,7 @@
  * drop that packet (wire.md 10.1), inside a Handshake packet that candidate; only what an
  * authenticated peer says wrong closes. */
 #include "base/assert.h"
+#include "crypto/secret.h"
 #include "quic/connection.h"
 #include <string.h>
 
@@ -60,6 +61,17 @@ void conn_in_initial(struct connection *c, uint64_t number, uint8_t *payload, si
     finish(c, &c->acks[0], number, 0, eliciting, 0, ecn, now_us);
 }
 
+static int open_once(const struct protect_keys *keys, uint8_t *packet,
+                     const struct packet_header *h, uint64_t largest, uint64_t *number,
+                     uint8_t **payload, size_t *len, uint8_t *first)
+{
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, keys);
+    int result = packet_open(&cipher, packet, h, largest, number, payload, len, first);
+    protect_cipher_end(&cipher);
+    return result;
+}
+
 static int client_initial(struct connection *c, uint8_t *packet, const struct packet_header *h,
                           uint64_t now_us)
 {
@@ -71,8 +83,8 @@ static int client_initial(struct connection *c, uint8_t *packet, const struct pa
         return METRIC_DROPPED_NO_KEYS;
     if (h->token_len > 0)
         return METRIC_DROPPED_MALFORMED; /* RFC 9000 17.2.2: a server sends none */
-    if (packet_open(&c->hs->initial_read, packet, h, PACKET_NUMBER_NONE, &number, &payload, &len,
-                    &first) != 0)
+    if (open_once(&c->hs->initial_read, packet, h, PACKET_NUMBER_NONE, &number, &payload, &len,
+                  &first) != 0)
         return METRIC_DROPPED_UNDECRYPTABLE;
     struct candidate *from = conn_handshake_candidate(c, &h->scid);
     if (from == NULL) return METRIC_HANDSHAKE_CANDIDATES_DROPPED;
@@ -94,8 +106,8 @@ static int on_initial(struct connection *c, const struct datagram_in *in, size_t
     if (connection_is_client(c)) return client_initial(c, packet, h, now_us);
     if (datagram_len < PACKET_DATAGRAM_MIN) return METRIC_DROPPED_SHORT_INITIAL;
     if (c->hs == NULL || !c->hs->has_initial) return METRIC_DROPPED_NO_KEYS;
-    if (packet_open(&c->hs->initial_read, packet, h, c->largest[0], &number, &payload, &len,
-                    &first) != 0)
+    if (open_once(&c->hs->initial_read, packet, h, c->largest[0], &number, &payload, &len,
+                  &first) != 0)
         return METRIC_DROPPED_UNDECRYPTABLE;
     conn_in_initial(c, number, payload, len, in->ecn, now_us);
     return TAKEN;
@@ -123,13 +135,13 @@ static int on_handshake(struct connection *c, const struct datagram_in *in, uint
     struct candidate *from = handshake_sender(c, h);
     if (from == NULL || !from->has_keys) return METRIC_DROPPED_NO_KEYS;
     int opened =
-        packet_open(&from->read, packet, h, from->largest[1], &number, &payload, &len, &first);
+        open_once(&from->read, packet, h, from->largest[1], &number, &payload, &len, &first);
     if (opened == WEIR_E_DECRYPT) return METRIC_DROPPED_UNDECRYPTABLE;
     struct ack_state *acks = from == c->hs->adopted ? &c->acks[1] : &from->acks;
     if (ack_is_duplicate(acks, number)) return METRIC_PACKETS_DUPLICATE;
     if (!connection_is_client(c)) {
         /* It proves that the client got our Initial: its address is real (RFC 9000 8.1). */
-        c->validated = true;
+        c->path.validated = true;
         conn_handshake_discard_initial(c, now_us);
     }
     int result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
@@ -193,30 +205,71 @@ static void undecryptable(struct connection *c, const uint8_t *last16, uint64_t 
         return;
     }
     /* wire.md 4.4: forgeries against one connection are limited over all keys. */
-    if (++c->open_failures >= UINT64_C(1) << 36)
+    if (key_phase_on_open_failed(&c->keys))
         conn_close_transport(c, QUIC_AEAD_LIMIT_REACHED, 0, NULL, now_us);
+}
+
+/* Take the protection off with the keys of the phase that the packet claims. A failed open ruins
+ * it, so there is one try. */
+static int open_short(struct connection *c, uint8_t *packet, const struct packet_header *h,
+                      uint64_t *number, enum key_phase_which *which, uint8_t **payload, size_t *len)
+{
+    unsigned number_size;
+    uint8_t first;
+    struct protect_keys scratch;
+    packet_unprotect(&c->keys.read, packet, h, c->largest[2], number, &number_size, &first);
+    *which = key_phase_select(&c->keys, first, *number);
+    if (*which == KEY_PHASE_CURRENT)
+        return packet_open_payload(endpoint_run_cipher(c->owner, c), packet, h, *number,
+                                   number_size, payload, len);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, key_phase_read_keys(&c->keys, *which, &scratch));
+    int result = packet_open_payload(&cipher, packet, h, *number, number_size, payload, len);
+    protect_cipher_end(&cipher);
+    secret_zero(&scratch, sizeof scratch);
+    return result;
+}
+
+/* The packet is authentic: what it says about key phases. @return 0 or a transport error code */
+static int take_phase(struct connection *c, enum key_phase_which which, uint64_t number,
+                      uint64_t now_us)
+{
+    uint64_t pto_us = rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
+    int error = key_phase_on_opened(&c->keys, which, number,
+                                    loss_next_number(&c->loss, LOSS_APPLICATION), now_us, pto_us);
+    if (error == 0 && which == KEY_PHASE_NEXT) {
+        c->key_updates++;
+        metric_inc(connection_env(c)->metrics, METRIC_KEY_UPDATES_REMOTE);
+    }
+    return error;
 }
 
 static int on_short(struct connection *c, uint8_t ecn, uint8_t *packet,
                     const struct packet_header *h, const uint8_t *last16, uint64_t now_us)
 {
     uint64_t number, frame_type = 0;
-    uint8_t *payload, first;
+    uint8_t *payload;
     size_t len;
     bool eliciting = false;
-    int opened = packet_open(&c->read, packet, h, c->largest[2], &number, &payload, &len, &first);
+    enum key_phase_which which;
+    int opened = open_short(c, packet, h, &number, &which, &payload, &len);
     if (opened == WEIR_E_DECRYPT) {
         undecryptable(c, last16, now_us);
         return TAKEN;
     }
-    if (ack_is_duplicate(&c->ack_app, number)) return METRIC_PACKETS_DUPLICATE;
-    int result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
+    int result = take_phase(c, which, number, now_us);
+    if (result == 0 && ack_is_duplicate(&c->ack_app, number)) return METRIC_PACKETS_DUPLICATE;
+    c->in_phase = (uint8_t)which;
+    c->probing_only = true;
+    if (result == 0)
+        result = opened != 0 ? QUIC_PROTOCOL_VIOLATION
                              : conn_frames_process(c, PACKET_SHORT, payload, len, NULL, &eliciting,
                                                    &frame_type, now_us);
-    if (result == 0 && (c->largest[2] == PACKET_NUMBER_NONE || number > c->largest[2]))
-        c->largest[2] = number;
+    bool is_newest = c->largest[2] == PACKET_NUMBER_NONE || number > c->largest[2];
+    if (result == 0 && is_newest) c->largest[2] = number;
     counted(c, now_us);
     finish(c, &c->ack_app, number, result, eliciting, frame_type, ecn, now_us);
+    if (result == 0) conn_path_after_packet(c, is_newest, c->probing_only);
     return TAKEN;
 }
 
@@ -271,9 +324,10 @@ void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_
     struct cid first = {0};
     /* A reset counts from the peer's address alone: the token's bytes may have been seen elsewhere.
      * */
-    bool has_last = len >= PACKET_RESET_LEN_MIN && endpoint_equal(&c->remote, &in->remote);
+    bool has_last = len >= PACKET_RESET_LEN_MIN && endpoint_equal(&c->path.remote, &in->remote);
     c->now_us = now_us;
     c->bytes_in += len;
+    conn_path_arrived(c, in, len);
     if (has_last) memcpy(last16, data + len - sizeof last16, sizeof last16);
     for (size_t at = 0; at < len && c->phase <= QUIC_UP;) {
         struct packet_header h;
@@ -289,6 +343,7 @@ void conn_in_datagram(struct connection *c, const struct datagram_in *in, uint8_
         WEIR_ASSERT(h.packet_len > 0);
         at += h.packet_len;
     }
+    c->in = NULL;
     conn_out_check_blocked(c);
     if (c->phase > QUIC_UP) conn_close_received(c);
 }

@@ -67,6 +67,12 @@ static void lost(struct connection *c, enum loss_space_name space, const struct 
     case SENT_MAX_STREAMS_UNI: st->accept_pending[1] = true; break;
     case SENT_HANDSHAKE_DONE: c->done_pending = true; break;
     case SENT_RETIRE_CONNECTION_ID: conn_ids_retire(c, f->id); break;
+    case SENT_NEW_CONNECTION_ID: conn_ids_untold(c, f->id); break;
+    case SENT_ACK_FREQUENCY:
+        /* Only the latest wish matters. */
+        if (f->id + 1 == c->frequency.sequence) c->frequency_pending = true;
+        break;
+    case SENT_DATAGRAM: metric_inc(connection_env(c)->metrics, METRIC_DATAGRAM_FRAMES_LOST); break;
     default: break;
     }
 }
@@ -83,8 +89,8 @@ void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t num
                          enum loss_fate fate)
 {
     struct connection *c = context;
-    (void)number;
     if (c->phase > QUIC_UP) return;
+    if (space == LOSS_APPLICATION) conn_probe_on_packet(c, number, packet, fate);
     if (fate == LOSS_FATE_LOST) {
         metric_inc(connection_env(c)->metrics, METRIC_PACKETS_LOST);
         conn_loss_requeue(c, space, sent, packet);
@@ -103,6 +109,7 @@ int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const str
     uint64_t delay = space == LOSS_APPLICATION && ack->delay < UINT64_C(1) << 32
                          ? ack->delay << c->peer_ack_exponent
                          : 0;
+    uint64_t before = c->loss.spaces[space].largest_acked, spurious = c->loss.spurious_packets;
     int error = 0;
     c->now_us = now_us;
     /* CVE-2025-4821: an acknowledgement of what was never sent inflates the window. */
@@ -116,14 +123,20 @@ int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const str
     metric_add(connection_env(c)->metrics, METRIC_CONGESTION_EVENTS, c->congestion.events - events);
     metric_add(connection_env(c)->metrics, METRIC_PERSISTENT_CONGESTION,
                c->congestion.persistent_events - persistent);
+    metric_add(connection_env(c)->metrics, METRIC_SPURIOUS_LOSSES,
+               c->loss.spurious_packets - spurious);
+    if (space == LOSS_APPLICATION)
+        conn_probe_on_ack(c, ack, before == UINT64_MAX || ack->largest > before, now_us);
     conn_loss_repace(c, now_us);
     if (space == LOSS_APPLICATION)
         conn_handshake_confirm(c, now_us); /* RFC 9001 4.1.2: an ACK of 1-RTT confirms too */
+    if (space == LOSS_APPLICATION)
+        return key_phase_on_acked(&c->keys, (enum key_phase_which)c->in_phase, ack->largest,
+                                  now_us);
     return 0;
 }
 
 void conn_loss_repace(struct connection *c, uint64_t now_us)
 {
-    pacer_set_rate(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us,
-                   congestion_is_slow_start(&c->congestion), c->datagram_bytes);
+    congestion_pace(&c->congestion, &c->pacer, now_us, c->rtt.smoothed_us);
 }

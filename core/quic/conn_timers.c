@@ -2,7 +2,7 @@
 /* When to do what: one deadline for the whole connection, the earliest of all its timers. */
 #include "quic/connection.h"
 
-enum { REST_US = 1000000 }; /* after a second without traffic idle memory is given back */
+enum { REST_US = 1000000 };     /* after a second without traffic idle memory is given back */
 enum { PRESSED_US = 10000000 }; /* docs/wire.md 5.12; three PTOs of 3 s fit in */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -66,6 +66,8 @@ uint64_t conn_timers_deadline(const struct connection *c)
         at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
     at = earlier(at, ack_deadline(&c->ack_app));
     if (c->pace_us != 0) at = earlier(at, c->pace_us);
+    if (c->phase == QUIC_UP) at = earlier(at, conn_path_deadline(c));
+    if (c->has_write) at = earlier(at, key_phase_deadline(&c->keys));
     return earlier(at, earlier(keep_alive_at(c), rest_at(c)));
 }
 
@@ -128,10 +130,13 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
             if (action.space == LOSS_INITIAL && !connection_is_client(c))
                 ask_probes(c, LOSS_HANDSHAKE, action.probes);
             metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
+            if (c->phase == QUIC_UP) conn_probe_on_pto(c, now_us);
         }
         conn_loss_repace(c, now_us);
     }
     if (c->pace_us != 0 && c->pace_us <= now_us) c->pace_us = 0;
+    if (conn_path_deadline(c) <= now_us) conn_path_on_deadline(c);
+    if (c->has_write) key_phase_on_time(&c->keys, now_us);
     if (keep_alive_at(c) <= now_us) c->ping_pending = true;
     if (rest_at(c) <= now_us) rest(c);
 }

@@ -7,14 +7,44 @@
 #include "base/charged.h"
 #include <string.h>
 
-enum { ROW_US = 1000 }; /* when to look again at one that waits in the row to send */
+enum {
+    ROW_US = 1000, /* when to look again at one that waits in the row to send */
+    /* What Ethernet carries: 1500 less the headers of IP and UDP. */
+    ETHERNET_IP4_BYTES = 1472,
+    ETHERNET_IP6_BYTES = 1452
+};
 
-/* On loopback nothing is smaller than what fits into Ethernet; elsewhere 1200 until path MTU
- * discovery exists. */
-static uint32_t datagram_bytes(const struct transport_env *env, const struct endpoint *remote)
+/* On loopback nothing is smaller than what fits into Ethernet; elsewhere begin with what every path
+ * carries (RFC 9000 14.1) and look for more. */
+static void path_mtu_init(struct connection *c)
 {
-    if (env->datagram_bytes != 0) return env->datagram_bytes;
-    return endpoint_class(remote) == ADDRESS_CLASS_LOOPBACK ? 1452 : PACKET_DATAGRAM_MIN;
+    const struct transport_env *env = connection_env(c);
+    const struct endpoint *remote = &c->path.remote;
+    uint32_t most = remote->family == ENDPOINT_IP6 ? ETHERNET_IP6_BYTES : ETHERNET_IP4_BYTES;
+    uint32_t start = PACKET_DATAGRAM_MIN;
+    if (endpoint_class(remote) == ADDRESS_CLASS_LOOPBACK) start = most = ETHERNET_IP6_BYTES;
+    if (env->datagram_bytes != 0) start = most = env->datagram_bytes;
+    pmtu_init(&c->pmtu, env->datagram_bytes != 0 ? start : PACKET_DATAGRAM_MIN, start, most);
+    if (c->peer_datagram_max != 0) pmtu_set_ceiling(&c->pmtu, c->peer_datagram_max);
+    c->datagram_bytes = pmtu_bytes(&c->pmtu);
+}
+
+void connection_capacity_init(struct connection *c, uint64_t now_us)
+{
+    static const struct congestion_ops *const controllers[] = {
+        &congestion_cubic, &congestion_newreno, &congestion_bbr};
+    const struct transport_env *env = connection_env(c);
+    uint64_t seed;
+    path_mtu_init(c);
+    ecn_restart(&c->ecn, !env->ecn_off);
+    entropy_fill(env->entropy, &seed, sizeof seed);
+    if (congestion_open(&c->congestion, controllers[env->congestion], c->datagram_bytes, env->mem,
+                        env->budget, seed, now_us, NULL) != 0) {
+        /* No memory for a model of the path: the default needs none. */
+        congestion_init(&c->congestion, &congestion_cubic, c->datagram_bytes);
+    }
+    pacer_init(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us,
+               c->datagram_bytes);
 }
 
 static struct connection *make(struct endpoint_state *owner, enum conn_role role,
@@ -27,26 +57,24 @@ static struct connection *make(struct endpoint_state *owner, enum conn_role role
     c->owner = owner;
     c->timer.order = owner->order++;
     c->opened_us = c->received_us = c->idle_base_us = c->now_us = now_us;
-    c->remote = *remote;
-    c->datagram_bytes = datagram_bytes(env, remote);
+    c->path.remote = *remote;
+    c->path.validated = role == CONN_DIALLER;
+    c->peer_min_ack_us = PARAMS_ABSENT;
+    ecn_init(&c->ecn, !env->ecn_off);
     for (unsigned i = 0; i < 3; i++) c->largest[i] = PACKET_NUMBER_NONE;
     ack_init(&c->acks[0], 0);
     ack_init(&c->acks[1], 0);
     ack_init(&c->ack_app, 25000);
     c->peer_ack_exponent = 3;
     rtt_init(&c->rtt);
-    congestion_init(&c->congestion, env->congestion == 1 ? &congestion_newreno : &congestion_cubic,
-                    c->datagram_bytes);
-    pacer_init(&c->pacer, now_us, c->congestion.window_bytes, c->rtt.smoothed_us,
-               c->datagram_bytes);
+    connection_capacity_init(c, now_us);
     loss_init(&c->loss, env->mem, env->budget, role == CONN_DIALLER, &c->rtt, &c->congestion,
               (uint32_t)env->limits->value[LIMIT_SENT_PACKETS], now_us);
     c->loss.on_packet = conn_loss_on_packet;
     c->loss.context = c;
-    c->local_cid.len = CID_LOCAL_LEN;
-    entropy_fill(env->entropy, c->local_cid.bytes, CID_LOCAL_LEN);
     if (!endpoint_register(owner, c)) {
         loss_free(&c->loss);
+        congestion_close(&c->congestion, env->mem, env->budget);
         charged_free(env->mem, env->budget, c, sizeof *c);
         return NULL;
     }
@@ -59,7 +87,7 @@ struct connection *connection_dial(struct endpoint_state *owner, const struct tr
     struct connection *c = make(owner, CONN_DIALLER, &dial->remote, now_us);
     if (c == NULL) return NULL;
     c->is_known = true; /* node asked for it */
-    c->socket = dial->socket;
+    c->path.socket = dial->socket;
     c->expected = dial->expected;
     if (conn_handshake_open_client(c) != 0) {
         connection_destroy(c);
@@ -75,8 +103,8 @@ struct connection *connection_accept(struct endpoint_state *owner,
 {
     struct connection *c = make(owner, CONN_LISTENER, &accept->in->remote, now_us);
     if (c == NULL) return NULL;
-    c->local = accept->in->local;
-    c->socket = accept->in->socket;
+    c->path.local = accept->in->local;
+    c->path.socket = accept->in->socket;
     if (conn_handshake_open_server(c, accept) != 0) {
         connection_destroy(c);
         return NULL;
@@ -92,6 +120,8 @@ void connection_destroy(struct connection *c)
     conn_handshake_free(c);
     conn_release(&c->base);
     loss_free(&c->loss);
+    conn_path_free(c);
+    congestion_close(&c->congestion, env->mem, env->budget);
     ack_free(&c->acks[0], env->mem);
     ack_free(&c->acks[1], env->mem);
     ack_free(&c->ack_app, env->mem);
@@ -134,6 +164,8 @@ static uint64_t memory(const struct connection *c)
         bytes += (uint64_t)sent->packet_capacity * sizeof *sent->packets +
                  (uint64_t)sent->frame_capacity * sizeof *sent->frames;
     }
+    if (c->fallback != NULL) bytes += sizeof *c->fallback;
+    if (c->probe != NULL) bytes += sizeof *c->probe;
     bytes += c->ack_app.ranges.capacity * sizeof *c->ack_app.ranges.items;
     if (c->base.streams != NULL)
         bytes += sizeof *c->base.streams + c->base.streams->budget.used +
@@ -145,8 +177,8 @@ void connection_info(const struct transport_conn *base, struct conn_info *out)
 {
     const struct connection *c = (const struct connection *)(const void *)base;
     memset(out, 0, sizeof *out);
-    out->local = c->local;
-    out->remote = c->remote;
+    out->local = c->path.local;
+    out->remote = c->path.remote;
     if (rtt_is_sampled(&c->rtt)) {
         out->rtt_us = c->rtt.smoothed_us;
         out->rtt_min_us = c->rtt.min_us;
@@ -162,5 +194,10 @@ void connection_info(const struct transport_conn *base, struct conn_info *out)
     out->pto_count = c->loss.pto_total;
     out->congestion_events = c->congestion.events;
     out->datagram_bytes = c->datagram_bytes;
+    out->spurious_losses = c->loss.spurious_packets;
+    out->moves = c->moves;
+    out->key_updates = c->key_updates;
+    out->suite = c->has_write ? c->keys.write.suite : 0;
+    out->ecn = c->ecn.state == ECN_CAPABLE;
     out->memory_bytes = memory(c);
 }

@@ -5,13 +5,15 @@
 #include "crypto/protect.h"
 #include "quic/ack.h"
 #include "quic/congestion.h"
+#include "quic/ecn.h"
 #include "quic/endpoint.h"
 #include "quic/frame.h"
 #include "quic/handshake.h"
+#include "quic/key_phase.h"
 #include "quic/loss.h"
-#include "quic/pacer.h"
 #include "quic/packet.h"
 #include "quic/params.h"
+#include "quic/path.h"
 #include "quic/token.h"
 #include "transport/lane.h"
 #include "transport/stream.h"
@@ -22,7 +24,8 @@
  *     conn_handshake.c   levels, candidates, keys     conn_frames.c   what frames mean
  *     conn_out.c         packets out                  conn_loss.c     what became of packets
  *     conn_timers.c      when to do what              conn_close.c    how it ends
- *     conn_ids.c         the peer's connection ids    endpoint.c      many connections on one node
+ *     conn_ids.c         connection ids               conn_path.c     from one path to another
+ *     conn_probe.c       what the path carries        endpoint.c      many connections on one node
  *
  * Everything here is pure: time and datagrams are arguments, memory comes from env->mem. */
 
@@ -38,7 +41,9 @@ enum {
     FIRST_KEY_MAX = ENDPOINT_KEY_BYTES + 2 * (1 + CID_MAX) + 32,
     QUIC_CANDIDATES_MAX = 3,   /**< wire.md 5.5 */
     QUIC_CRYPTO_GAPS_MAX = 16,
-    QUIC_REMOTE_CIDS_MAX = 4,
+    QUIC_REMOTE_CIDS_MAX = 4,  /**< slots; the limit is LIMIT_CONNECTION_IDS */
+    QUIC_LOCAL_CIDS_MAX = 4,
+    CONN_MIN_ACK_DELAY_US = 1000, /**< we acknowledge no more often when the peer asks for more */
     QUIC_BURST_SEGMENTS_MAX = 64, /**< UDP_SEGMENT takes no more */
 };
 
@@ -82,9 +87,19 @@ struct conn_handshake {
                                 *   another; 0: none came */
     uint64_t refused_code;
     uint32_t candidates_made;
+    uint8_t suite;             /**< enum aead_suite of 1-RTT packets, once agreed */
     bool has_initial, has_retry;
 };
 
+/** One of our ids, in the endpoint's map. */
+struct local_cid {
+    struct connection *owner;
+    uint64_t sequence;
+    uint8_t bytes[CID_LOCAL_LEN];
+    bool used;
+    bool to_tell;              /**< NEW_CONNECTION_ID is to be sent (again) */
+    bool told;                 /**< it was sent once: the peer may retire it */
+};
 struct remote_cid {
     struct cid cid;
     uint64_t sequence;
@@ -107,13 +122,14 @@ struct connection {
     bool freed_by_node;
     bool held;
     bool is_stranger;          /**< a verified answer came from another peer than the one dialled */
-    bool validated;            /**< server: the client's address answered */
     bool confirmed;
     bool has_read, has_write;  /**< 1-RTT keys */
     bool done_pending;         /**< HANDSHAKE_DONE is to be sent (again) */
     bool ping_pending;
-    bool path_response_pending;
-    uint8_t path_response[8];
+    bool has_challenge;        /**< a PATH_CHALLENGE stood in the packet that is being processed */
+    bool has_asked;            /**< we sent a PATH_CHALLENGE once */
+    bool ids_to_tell;          /**< one of local_cids has to_tell */
+    uint8_t challenge[PATH_CHALLENGE_LEN];
     bool eliciting_since_receive; /**< the idle timer restarts at the first eliciting packet after a
                                    *   receive */
     bool blocked_amplification;
@@ -121,23 +137,34 @@ struct connection {
     uint8_t probes[3];         /**< PTO probes to send per space */
     uint64_t probe_from[3];    /**< number from which the next probe looks for what to repeat */
 
-    struct cid local_cid;      /**< ours: in the peer's packets as DCID */
-    struct cid remote_cid;     /**< the peer's */
+    struct cid local_cid;      /**< our first: SCID of the handshake */
+    struct cid remote_cid;     /**< the peer's that is in use */
+    struct local_cid local_cids[QUIC_LOCAL_CIDS_MAX];
+    uint64_t local_next;       /**< sequence of the next id of ours */
+    uint64_t peer_id_limit;    /**< how many the peer keeps */
     struct remote_cid remote_cids[QUIC_REMOTE_CIDS_MAX];
     uint64_t retire_below;
     uint64_t retire_queue[2 * QUIC_REMOTE_CIDS_MAX];
     uint8_t retire_count;
 
-    struct endpoint local, remote;
-    uint32_t socket;
-    uint32_t datagram_bytes;
+    struct path path;          /**< in use */
+    struct path_memory *fallback; /**< the one before, until this one has answered; or NULL */
+    struct path *probe;        /**< a place from which only probing frames came; or NULL */
+    uint64_t moves;
+    const struct datagram_in *in; /**< that is being processed, or NULL */
+    size_t in_bytes;           /**< its length */
+    uint64_t in_id;            /**< sequence of our id that it came to */
+    uint8_t in_phase;          /**< enum key_phase_which of the packet that is being processed */
+    bool probing_only;         /**< it has held nothing but probing frames so far */
+    uint32_t datagram_bytes;   /**< pmtu_bytes */
+    uint64_t peer_datagram_max; /**< its max_udp_payload_size; 0: not known yet */
     struct peer_id expected;   /**< dialled; len 0: anybody */
     struct peer_id peer;
     char *network;             /**< the peer's network name, or NULL for none */
     uint8_t network_len;
 
     struct conn_handshake *hs; /**< NULL once confirmed */
-    struct protect_keys read, write; /**< 1-RTT */
+    struct key_phase keys;     /**< 1-RTT */
     struct ack_state acks[2];  /**< Initial (server) or adopted Handshake: [0] Initial, [1]
                                 *   Handshake */
     struct ack_state ack_app;
@@ -145,7 +172,15 @@ struct connection {
     struct rtt rtt;
     struct congestion congestion;
     struct pacer pacer;
+    struct pmtu pmtu;
+    struct ecn ecn;
     struct loss loss;
+    struct frame_ack_frequency frequency; /**< asked of the peer last; sequence: of the next frame */
+    uint64_t peer_min_ack_us;  /**< PARAMS_ABSENT: the peer takes no ACK_FREQUENCY */
+    uint64_t datagram_frame_max; /**< the peer's; 0: it takes no DATAGRAM frames */
+    uint64_t key_updates;
+    bool frequency_pending, frequency_asked;
+    bool resized;              /**< the path MTU changed while packets were settled */
     uint8_t peer_ack_exponent;
     uint64_t peer_idle_us;
     uint64_t max_data;         /**< the largest MAX_DATA of the packet that is being processed */
@@ -155,7 +190,6 @@ struct connection {
     uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a
                                 *   packet; 0: not stalled */
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
-    uint64_t open_failures;    /**< wire.md 4.4 */
 
     /* closing */
     uint64_t close_numbers[3]; /**< next packet number per space: the loss records are gone */
@@ -201,6 +235,8 @@ void connection_info(const struct transport_conn *base, struct conn_info *out);
 void connection_refresh(struct connection *c, uint64_t now_us);
 /** The same after it was asked for datagrams; sent: it gave some. */
 void connection_settle(struct connection *c, bool sent, uint64_t now_us);
+/** Congestion control, pacer, path MTU and ECN of a path of which nothing is known. */
+void connection_capacity_init(struct connection *c, uint64_t now_us);
 
 /* conn_in.c */
 /** One datagram for this connection. data is changed in place. */
@@ -241,14 +277,13 @@ void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct pro
 void conn_handshake_discard_initial(struct connection *c, uint64_t now_us);
 
 /* conn_out.c */
-/** Fill out with one datagram, or a run of equal ones. @return bytes, 0: nothing to send now */
-size_t conn_out_datagrams(struct connection *c, uint8_t *data, size_t cap, size_t *segment,
-                          uint64_t now_us);
+/** Fill out with one datagram, or a run of equal ones. @return false: nothing to send now */
+bool conn_out_datagrams(struct connection *c, struct datagram_out *out, uint64_t now_us);
 /** The client's address is not proven: say whether its budget stops us. After every datagram, even
  *  one of which nothing opened: a PTO that is past then fires at once (RFC 9002 6.2.2.1). */
 void conn_out_check_blocked(struct connection *c);
 /** Whether conn_out_datagrams might give something, timers apart. */
-bool conn_out_wants(const struct connection *c, uint64_t now_us);
+bool conn_out_wants(struct connection *c, uint64_t now_us);
 
 /* conn_loss.c */
 void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number,
@@ -285,13 +320,67 @@ size_t conn_close_write(struct connection *c, uint8_t *data, size_t cap, uint64_
 void conn_close_received(struct connection *c);
 
 /* conn_ids.c */
+/** Our first id. @return false without memory */
+bool conn_ids_open(struct connection *c);
+/** Take all ids of ours out of the endpoint's map. */
+void conn_ids_close(struct connection *c);
+/** Give the peer as many ids as it keeps. */
+void conn_ids_supply(struct connection *c);
+/** The next id that the peer is to be told; NULL: none. */
+struct local_cid *conn_ids_next_told(struct connection *c);
+/** The packet that told it is lost. */
+void conn_ids_untold(struct connection *c, uint64_t sequence);
 /** Tell the peer (again) that an id of its is not used any more. */
 void conn_ids_retire(struct connection *c, uint64_t sequence);
 int conn_ids_on_new(struct connection *c, const struct frame_new_connection_id *f);
 int conn_ids_on_retire(struct connection *c, uint64_t sequence);
+/** An id of the peer that no path uses; if there is none, the one of the path in use. */
+uint64_t conn_ids_fresh(const struct connection *c);
+/** Send to this id of the peer from now on. */
+void conn_ids_use(struct connection *c, uint64_t sequence);
+const struct cid *conn_ids_of_path(struct connection *c, const struct path *p);
+/** No path uses it any more: give it back. */
+void conn_ids_leave(struct connection *c, uint64_t sequence);
 /** Whether these are a stateless reset token of a connection id that we use. Constant time per id.
  */
 bool conn_ids_is_reset(const struct connection *c, const uint8_t *last16);
 /** The peer's reset token for the id in use, or NULL. */
 const uint8_t *conn_ids_reset_token(const struct connection *c);
+
+/* conn_path.c */
+/** A datagram arrived, nothing of it is known yet: sets in, in_bytes, and what the address may be
+ *  sent. in_id is the caller's. */
+void conn_path_arrived(struct connection *c, const struct datagram_in *in, size_t len);
+void conn_path_on_challenge(struct connection *c, const uint8_t data[PATH_CHALLENGE_LEN]);
+/** @return 0 or a transport error code */
+int conn_path_on_response(struct connection *c, const uint8_t data[PATH_CHALLENGE_LEN]);
+/** An authenticated 1-RTT packet was processed: answer a challenge, follow the peer.
+ *  @param is_newest     it has the highest number so far
+ *  @param probing_only  RFC 9000 9.1: it held nothing but probing frames */
+void conn_path_after_packet(struct connection *c, bool is_newest, bool probing_only);
+/** The challenge left. @param is_small its datagram had less than 1200 bytes */
+void conn_path_asked(struct connection *c, struct path *p, const uint8_t data[PATH_CHALLENGE_LEN],
+                     bool is_small);
+/** A path beside the one in use to which something is to be sent; NULL: none. */
+struct path *conn_path_aside(struct connection *c);
+uint64_t conn_path_deadline(const struct connection *c);
+void conn_path_on_deadline(struct connection *c);
+void conn_path_network_changed(struct connection *c);
+/** Several probe timeouts in a row. */
+void conn_path_unheard(struct connection *c);
+void conn_path_free(struct connection *c);
+
+/* conn_probe.c */
+/** What a datagram may hold changed, or may have: tell congestion control, lose what no longer
+ *  fits. */
+void conn_path_resized(struct connection *c);
+/** Whether a probe of the path MTU is due. @return its size, 0: none */
+uint32_t conn_probe_bytes(struct connection *c, uint64_t now_us);
+/** A packet's fate concerns path MTU and ECN. */
+void conn_probe_on_packet(struct connection *c, uint64_t number, const struct sent_packet *packet,
+                          enum loss_fate fate);
+void conn_probe_on_pto(struct connection *c, uint64_t now_us);
+/** An ACK frame of the Application space was taken. */
+void conn_probe_on_ack(struct connection *c, const struct frame_ack *ack, bool raised,
+                       uint64_t now_us);
 #endif

@@ -104,8 +104,10 @@ static void cubic_exclude(struct cubic_stage *s, uint64_t now_us)
     }
 }
 
-static void cubic_init(struct congestion *c)
+static void cubic_init(struct congestion *c, uint64_t now_us, uint64_t seed)
 {
+    (void)now_us;
+    (void)seed;
     c->of.cubic = (struct cubic){.now = {.valid = false}};
 }
 
@@ -169,7 +171,9 @@ static void cubic_on_event(struct congestion *c, uint64_t now_us)
     uint64_t reduced_bytes = c->window_bytes * CUBIC_BETA_TENTHS / 10;
 
     (void)now_us;
-    c->of.cubic.undo = *s;
+    if (!c->undo_hold) {
+        c->of.cubic.undo = *s;
+    }
     s->prior_bytes = c->window_bytes;
     /* Section 4.7, fast convergence: below the last plateau, leave room for whoever came. */
     s->max_bytes = c->window_bytes < s->max_bytes ? c->window_bytes * 17 / 20 : c->window_bytes;

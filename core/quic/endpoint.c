@@ -13,9 +13,9 @@
 
 static const void *cid_key(const void *value, size_t *len)
 {
-    const struct connection *c = value;
-    *len = CID_LOCAL_LEN;
-    return c->local_cid.bytes;
+    const struct local_cid *l = value;
+    *len = sizeof l->bytes;
+    return l->bytes;
 }
 
 static const void *first_key(const void *value, size_t *len)
@@ -59,7 +59,10 @@ static int endpoint_open(const struct transport_env *env, struct transport **out
     key_pair_secret(env->key, secret);
     hmac_sha256(secret, sizeof secret, label, sizeof label - 1, e->reset_key);
     secret_zero(secret, sizeof secret);
-    entropy_fill(env->entropy, e->static_secret, sizeof e->static_secret);
+    uint8_t static_secret[X25519_SIZE];
+    entropy_fill(env->entropy, static_secret, sizeof static_secret);
+    handshake_own_init(&e->own, env->key, static_secret);
+    secret_zero(static_secret, sizeof static_secret);
     *out = &e->base;
     return 0;
 }
@@ -81,11 +84,13 @@ static void endpoint_close(struct transport *t)
     mem_free(mem, e, sizeof *e);
 }
 
+static void end_run(struct endpoint_state *e);
+
 bool endpoint_register(struct endpoint_state *e, struct connection *c)
 {
     /* The timer's place is taken now, so that later moves cannot fail. */
     if (!heap_set(&e->timers, &c->timer, UINT64_MAX)) return false;
-    if (!map_add(&e->by_cid, c)) {
+    if (!conn_ids_open(c)) {
         heap_remove(&e->timers, &c->timer);
         return false;
     }
@@ -98,13 +103,24 @@ void endpoint_unregister(struct endpoint_state *e, struct connection *c)
 {
     if (!list_is_linked(&c->all_link)) return;
     endpoint_half_open_end(e, c);
-    (void)map_remove(&e->by_cid, c->local_cid.bytes, CID_LOCAL_LEN);
+    if (e->run_owner == c) end_run(e);
+    conn_ids_close(c);
     if (c->has_reset_token) (void)map_remove(&e->by_reset, c->reset_token, sizeof c->reset_token);
     heap_remove(&e->timers, &c->timer);
     list_remove(&c->send_link);
     list_remove(&c->touched_link);
     list_remove(&c->all_link);
     e->connections--;
+}
+
+bool endpoint_add_cid(struct endpoint_state *e, struct local_cid *l)
+{
+    return map_add(&e->by_cid, l);
+}
+
+void endpoint_remove_cid(struct endpoint_state *e, const struct local_cid *l)
+{
+    (void)map_remove(&e->by_cid, l->bytes, sizeof l->bytes);
 }
 
 void endpoint_sendable(struct endpoint_state *e, struct connection *c)
@@ -136,7 +152,7 @@ static bool try_reset(struct endpoint_state *e, const struct datagram_in *in, co
     if (len < PACKET_RESET_LEN_MIN || (data[0] & 0x80) != 0) return false;
     const uint8_t *last16 = data + len - TOKEN_RESET_LEN;
     struct connection *c = map_get(&e->by_reset, last16, TOKEN_RESET_LEN);
-    if (c == NULL || !endpoint_equal(&c->remote, &in->remote) || !conn_ids_is_reset(c, last16))
+    if (c == NULL || !endpoint_equal(&c->path.remote, &in->remote) || !conn_ids_is_reset(c, last16))
         return false;
     metric_inc(e->base.env->metrics, METRIC_STATELESS_RESET_RECEIVED);
     conn_close_silent(c, CONN_END_RESET, WEIR_E_PEER_CLOSED, WEIR_REASON_STATELESS_RESET, NULL,
@@ -146,7 +162,7 @@ static bool try_reset(struct endpoint_state *e, const struct datagram_in *in, co
 }
 
 /* The destination id of the first packet, if it has the length of ours. */
-static struct connection *look_up(const struct endpoint_state *e, const uint8_t *data, size_t len)
+static struct local_cid *look_up(const struct endpoint_state *e, const uint8_t *data, size_t len)
 {
     const uint8_t *id = data + 1;
     if (len < 1 + CID_LOCAL_LEN) return NULL;
@@ -163,21 +179,37 @@ static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t 
     struct metrics *m = e->base.env->metrics;
     metric_inc(m, METRIC_DATAGRAMS_RECEIVED); /* empty ones too: CVE-2026-11352 */
     metric_add(m, METRIC_BYTES_RECEIVED, len);
-    struct connection *c = look_up(e, data, len);
-    if (c == NULL) {
+    const struct local_cid *to = look_up(e, data, len);
+    if (to == NULL) {
         if (!try_reset(e, in, data, len, now_us)) endpoint_on_stranger(e, in, data, len, now_us);
         return;
     }
-    /* Paths do not move yet: before confirmation the address is fixed (wire.md 5.7), afterwards
-     * what comes from elsewhere is taken, since the bytes authenticate, but answered where the
-     * connection was made. */
-    if (!c->confirmed && !endpoint_equal(&c->remote, &in->remote)) {
+    struct connection *c = to->owner;
+    c->in_id = to->sequence;
+    /* Before confirmation the address is fixed (wire.md 5.7). */
+    if (!c->confirmed && !endpoint_equal(&c->path.remote, &in->remote)) {
         metric_inc(m, METRIC_DROPPED_UNKNOWN);
         return;
     }
-    if (c->local.family == ENDPOINT_NONE) c->local = in->local;
     conn_in_datagram(c, in, data, len, now_us);
     connection_refresh(c, now_us);
+}
+
+static void end_run(struct endpoint_state *e)
+{
+    if (e->run_owner == NULL) return;
+    protect_cipher_end(&e->run_cipher);
+    e->run_owner = NULL;
+}
+
+const struct protect_cipher *endpoint_run_cipher(struct endpoint_state *e, struct connection *c)
+{
+    if (e->run_owner == c && e->run_updates == c->keys.updates) return &e->run_cipher;
+    end_run(e);
+    protect_cipher_init(&e->run_cipher, &c->keys.read);
+    e->run_owner = c;
+    e->run_updates = c->keys.updates;
+    return &e->run_cipher;
 }
 
 static void endpoint_on_datagram(struct transport *t, const struct datagram_in *in, uint64_t now_us)
@@ -189,6 +221,7 @@ static void endpoint_on_datagram(struct transport *t, const struct datagram_in *
         one(e, in, in->data + at, len, now_us);
         at += len;
     } while (at < in->len);
+    end_run(e);
 }
 
 static void endpoint_on_deadline(struct transport *t, uint64_t now_us)
@@ -274,6 +307,31 @@ static void endpoint_stream_changed(struct stream *s, unsigned what, uint64_t no
     touch(c);
 }
 
+static void endpoint_network_changed(struct transport *t, uint64_t now_us)
+{
+    struct endpoint_state *e = endpoint_of(t);
+    for (struct list *l = e->all.next, *next; l != &e->all; l = next) {
+        struct connection *c = list_entry(l, struct connection, all_link);
+        next = l->next; /* a connection that is over may be freed here */
+        c->now_us = now_us;
+        conn_path_network_changed(c);
+        connection_refresh(c, now_us);
+    }
+}
+
+/* What a DATAGRAM frame may hold in an otherwise empty packet (RFC 9221 section 3: the peer's
+ * limit counts type and length too), behind the stream's id (docs/wire.md 12.7). */
+static uint32_t endpoint_datagram_max(const struct transport_conn *base)
+{
+    enum { FRAME = 1 + 2, STREAM_ID = 8, PACKET = 1 + CID_MAX + 4 + PACKET_TAG_LEN };
+    const struct connection *c = (const struct connection *)(const void *)base;
+    uint64_t max = c->datagram_bytes - PACKET - FRAME - STREAM_ID;
+    if (c->datagram_frame_max <= FRAME + STREAM_ID) return 0;
+    if (c->datagram_frame_max - FRAME - STREAM_ID < max)
+        max = c->datagram_frame_max - FRAME - STREAM_ID;
+    return (uint32_t)max;
+}
+
 static uint64_t endpoint_deadline(const struct transport *t)
 {
     const struct endpoint_state *e = (const struct endpoint_state *)(const void *)t;
@@ -300,14 +358,7 @@ static bool endpoint_next_datagram(struct transport *t, struct datagram_out *out
     while (!found && !list_is_empty(&e->sendable)) {
         struct connection *c = list_first(&e->sendable, struct connection, send_link);
         list_remove(&c->send_link);
-        out->len = conn_out_datagrams(c, out->data, out->cap, &out->segment, now_us);
-        found = out->len > 0;
-        if (found) {
-            out->local = c->local;
-            out->remote = c->remote;
-            out->socket = c->socket;
-            out->ecn = 0;
-        }
+        found = conn_out_datagrams(c, out, now_us);
         /* One that could not send now waits for a datagram, a timer or the application; one that
          * did goes to the end of the row if there may be more. Either may be freed here. */
         connection_settle(c, found, now_us);
@@ -331,10 +382,12 @@ const struct transport_ops quic_transport = {
     .conn_free = endpoint_conn_free,
     .conn_hold = endpoint_conn_hold,
     .conn_flush = endpoint_conn_flush,
+    .network_changed = endpoint_network_changed,
     .stream_changed = endpoint_stream_changed,
     .deadline = endpoint_deadline,
     .conn_info = connection_info,
     .conn_peer_key = endpoint_conn_peer_key,
+    .datagram_max = endpoint_datagram_max,
     .conn_network = endpoint_conn_network,
     .next_datagram = endpoint_next_datagram,
 };

@@ -3,12 +3,15 @@
 #define WEIR_QUIC_ENDPOINT_H
 #include "base/heap.h"
 #include "base/map.h"
+#include "crypto/protect.h"
 #include "quic/cid.h"
+#include "quic/handshake.h"
 #include "quic/packet.h"
 #include "quic/token.h"
 #include "transport/transport.h"
 
 struct connection;
+struct local_cid;
 
 enum {
     ENDPOINT_STATELESS_MAX = 8,    /**< answers without state that wait to be sent; more are
@@ -32,7 +35,7 @@ struct half_open_host {
 /** The UDP transport of one node: all its connections, and what happens before there is one. */
 struct endpoint_state {
     struct transport base;     /**< first: node knows only this */
-    struct map by_cid;         /**< our connection ids */
+    struct map by_cid;         /**< struct local_cid */
     struct map by_first;       /**< listeners' half-open connections by (address, DCID, SCID, e_c),
                                 *   wire.md 5.7 */
     struct map by_reset;       /**< connections by the peer's stateless reset token */
@@ -46,7 +49,11 @@ struct endpoint_state {
     struct token_keys token_keys;
     bool has_token_keys;
     uint8_t reset_key[TOKEN_KEY_LEN];
-    uint8_t static_secret[32]; /**< Noise static for this run */
+    struct handshake_own own;  /**< Noise static for this run, and the proof that it is ours */
+    /** The read key of one connection, made ready for the run of datagrams that is being taken. */
+    struct protect_cipher run_cipher;
+    const struct connection *run_owner; /**< NULL: none is ready */
+    uint8_t run_updates;       /**< key updates of the owner at that time, modulo 2^8 */
     uint64_t order;            /**< of timers: equal deadlines fire in the order of creation */
 };
 static inline struct endpoint_state *endpoint_of(struct transport *t)
@@ -57,6 +64,11 @@ static inline struct endpoint_state *endpoint_of(struct transport *t)
 /* endpoint.c */
 bool endpoint_register(struct endpoint_state *e, struct connection *c);
 void endpoint_unregister(struct endpoint_state *e, struct connection *c);
+/** An id of ours leads to its connection from now on. @return false without memory */
+bool endpoint_add_cid(struct endpoint_state *e, struct local_cid *l);
+void endpoint_remove_cid(struct endpoint_state *e, const struct local_cid *l);
+/** The connection's current read key, made ready: valid until the next call. */
+const struct protect_cipher *endpoint_run_cipher(struct endpoint_state *e, struct connection *c);
 /** It may have something to send: put it at the end of the row. */
 void endpoint_sendable(struct endpoint_state *e, struct connection *c);
 void endpoint_reset_token(const struct endpoint_state *e, const struct cid *cid,

@@ -118,8 +118,11 @@ static void refuse(struct endpoint_state *e, const struct connection_accept *acc
     if (len < least) (void)frame_write_padding(&payload, least - len);
     len = writer_len(&payload);
     packet_finish_long(s->bytes, header, 1, len);
-    commit(e, s, packet_seal(&accept->write, s->bytes, header, 0, 1, len),
-           METRIC_CONNECTIONS_REFUSED);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &accept->write);
+    len = packet_seal(&cipher, s->bytes, header, 0, 1, len);
+    protect_cipher_end(&cipher);
+    commit(e, s, len, METRIC_CONNECTIONS_REFUSED);
 }
 
 static void fresh_token_key(struct endpoint_state *e, uint64_t now_us)
@@ -202,7 +205,7 @@ void endpoint_half_open_end(struct endpoint_state *e, struct connection *c)
     (void)map_remove(&e->by_first, c->hs->first_key, c->hs->first_key_len);
     c->hs->first_key_len = 0;
     e->half_open--;
-    struct half_open_host *h = host_get(e, &c->remote, false);
+    struct half_open_host *h = host_get(e, &c->path.remote, false);
     WEIR_ASSERT(h != NULL && h->count > 0);
     if (--h->count > 0) return;
     (void)map_remove(&e->hosts, &h->host, sizeof h->host);
@@ -303,6 +306,7 @@ static void on_opened(struct endpoint_state *e, struct connection_accept *accept
         return;
     }
     c->bytes_in += datagram_len;
+    c->path.bytes_in += datagram_len;
     conn_in_initial(c, number, payload, len, accept->in->ecn, now_us);
     conn_out_check_blocked(c); /* even a repeated one paid for an answer */
     if (fresh && c->hs->out[HANDSHAKE_HANDSHAKE].written == 0) {
@@ -338,8 +342,12 @@ static void on_initial(struct endpoint_state *e, const struct datagram_in *in, u
         return;
     }
     conn_handshake_initial_keys(&h->dcid, false, &accept.read, &accept.write);
-    if (packet_open(&accept.read, data, h, PACKET_NUMBER_NONE, &number, &payload, &payload_len,
-                    &first) != 0) {
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &accept.read);
+    int opened =
+        packet_open(&cipher, data, h, PACKET_NUMBER_NONE, &number, &payload, &payload_len, &first);
+    protect_cipher_end(&cipher);
+    if (opened != 0) {
         dropped(e, METRIC_DROPPED_UNDECRYPTABLE);
         return;
     }

@@ -90,6 +90,7 @@ static int read_body(struct reader *r, struct frame *out)
     switch (out->type) {
     case FRAME_PADDING: read_padding(r, out); return QUIC_NO_ERROR;
     case FRAME_PING:
+    case FRAME_IMMEDIATE_ACK:
     case FRAME_HANDSHAKE_DONE: return QUIC_NO_ERROR;
     case FRAME_ACK:
     case FRAME_ACK_ECN:
@@ -144,6 +145,12 @@ static int read_body(struct reader *r, struct frame *out)
         out->u.datagram.len = out->type == FRAME_DATAGRAM_LEN ? reader_varint(r) : reader_left(r);
         out->u.datagram.data = reader_bytes(r, out->u.datagram.len);
         return QUIC_NO_ERROR;
+    case FRAME_ACK_FREQUENCY:
+        out->u.ack_frequency.sequence = reader_varint(r);
+        out->u.ack_frequency.threshold = reader_varint(r);
+        out->u.ack_frequency.max_delay_us = reader_varint(r);
+        out->u.ack_frequency.reordering = reader_varint(r);
+        return QUIC_NO_ERROR;
     default:
         if (frame_is_stream(out->type)) return read_stream(r, out->type, &out->u.stream);
         return QUIC_FRAME_ENCODING;
@@ -161,7 +168,8 @@ int frame_read(struct reader *r, struct frame *out)
     return r->failed ? QUIC_FRAME_ENCODING : QUIC_NO_ERROR;
 }
 
-/* RFC 9000 table 3, by type: one bit per kind of packet. */
+/* RFC 9000 table 3, by type: one bit per kind of packet. The two of ack-frequency are not for
+ * 0-RTT, where the peer's parameters are old ones. */
 enum { IN_INITIAL = 1, IN_ZERO = 2, IN_HANDSHAKE = 4, IN_ONE = 8 };
 enum { IN_ALL = 15, IN_DATA = IN_ZERO | IN_ONE, IN_LEVELS = IN_INITIAL | IN_HANDSHAKE | IN_ONE };
 static const uint8_t allowed_in[] = {
@@ -196,8 +204,10 @@ static const uint8_t allowed_in[] = {
     [FRAME_CLOSE] = IN_ALL,
     [FRAME_CLOSE_APPLICATION] = IN_DATA,
     [FRAME_HANDSHAKE_DONE] = IN_ONE,
+    [FRAME_IMMEDIATE_ACK] = IN_ONE,
     [FRAME_DATAGRAM] = IN_DATA,
     [FRAME_DATAGRAM_LEN] = IN_DATA,
+    [FRAME_ACK_FREQUENCY] = IN_ONE,
 };
 
 bool frame_allowed(uint64_t type, enum packet_type packet)

@@ -7,7 +7,8 @@
 #include "quic/error.h"
 #include "quic/packet.h"
 
-/** Frames (RFC 9000 section 19, RFC 9221): reading without copies, writing all or nothing.
+/** Frames (RFC 9000 section 19, RFC 9221, draft-ietf-quic-ack-frequency): reading without copies,
+ *  writing all or nothing.
  *
  *  frame_read checks everything that a single frame can say wrong by itself; what depends on the
  *  connection (role, limits, streams, unsent numbers) is the caller's. Data members are views
@@ -38,8 +39,10 @@ enum frame_type {
     FRAME_CLOSE = 0x1c, /**< CONNECTION_CLOSE of the transport */
     FRAME_CLOSE_APPLICATION = 0x1d,
     FRAME_HANDSHAKE_DONE = 0x1e,
+    FRAME_IMMEDIATE_ACK = 0x1f,
     FRAME_DATAGRAM = 0x30,
-    FRAME_DATAGRAM_LEN = 0x31
+    FRAME_DATAGRAM_LEN = 0x31,
+    FRAME_ACK_FREQUENCY = 0xaf
 };
 enum { FRAME_STREAM_FIN = 0x01, FRAME_STREAM_LEN = 0x02, FRAME_STREAM_OFF = 0x04 };
 enum {
@@ -77,6 +80,15 @@ struct frame_new_connection_id {
     uint64_t sequence, retire_prior_to;
     struct cid cid; /**< 1 to 20 bytes */
     uint8_t reset_token[16];
+};
+/** How the sender wants to be acknowledged. Any values: ack_set_frequency judges them. */
+struct frame_ack_frequency {
+    uint64_t sequence;     /**< from 0, rising; older frames than the latest are ignored */
+    uint64_t threshold;    /**< ack-eliciting packets that may wait; one more calls for an ACK: 1 is
+                                RFC 9000's every second packet */
+    uint64_t max_delay_us; /**< the new max_ack_delay */
+    uint64_t reordering;   /**< 0: order does not matter; 1: an ACK at once for each packet out of
+                                order; n: once a missing one is n below the largest */
 };
 struct frame {
     uint64_t type; /**< as on the wire; STREAM: 0x08 to 0x0f */
@@ -129,6 +141,7 @@ struct frame {
             const uint8_t *data;
             uint64_t len;
         } datagram;
+        struct frame_ack_frequency ack_frequency;
     } u;
 };
 
@@ -139,8 +152,9 @@ struct frame {
  *           it was read */
 int frame_read(struct reader *r, struct frame *out);
 
-/** Table 3 of RFC 9000, 0x30 and 0x31 as STREAM. CRYPTO is allowed in PACKET_SHORT here; that
- *  weir's handshake sends none there is the connection's rule. false for unknown types. */
+/** Table 3 of RFC 9000, 0x30 and 0x31 as STREAM, ACK_FREQUENCY and IMMEDIATE_ACK in 1-RTT only.
+ *  CRYPTO is allowed in PACKET_SHORT here; that weir's handshake sends none there is the
+ *  connection's rule, and so is whether we announced min_ack_delay. false for unknown types. */
 bool frame_allowed(uint64_t type, enum packet_type packet);
 /** All but ACK, PADDING and CONNECTION_CLOSE. */
 bool frame_is_ack_eliciting(uint64_t type);
@@ -195,6 +209,8 @@ bool frame_write_path_response(struct writer *w, const uint8_t data[8]);
 bool frame_write_close(struct writer *w, bool application, uint64_t code, uint64_t frame_type,
                        const uint8_t *reason, size_t reason_len);
 bool frame_write_handshake_done(struct writer *w);
+bool frame_write_immediate_ack(struct writer *w);
+bool frame_write_ack_frequency(struct writer *w, const struct frame_ack_frequency *frequency);
 bool frame_write_datagram(struct writer *w, const uint8_t *data, size_t len, bool with_len);
 
 /** As frame_write_crypto, _stream, _datagram, but the caller fills in the data (from a ring,

@@ -11,10 +11,10 @@ static bool settle(struct writer *w, const struct writer *before)
     return false;
 }
 
-static bool write_numbers(struct writer *w, uint8_t type, const uint64_t *numbers, unsigned count)
+static bool write_numbers(struct writer *w, uint64_t type, const uint64_t *numbers, unsigned count)
 {
     struct writer before = *w;
-    writer_u8(w, type);
+    writer_varint(w, type);
     for (unsigned i = 0; i < count; i++) writer_varint(w, numbers[i]);
     return settle(w, &before);
 }
@@ -251,6 +251,18 @@ bool frame_write_close(struct writer *w, bool application, uint64_t code, uint64
 bool frame_write_handshake_done(struct writer *w)
 {
     return write_numbers(w, FRAME_HANDSHAKE_DONE, NULL, 0);
+}
+
+bool frame_write_immediate_ack(struct writer *w)
+{
+    return write_numbers(w, FRAME_IMMEDIATE_ACK, NULL, 0);
+}
+
+bool frame_write_ack_frequency(struct writer *w, const struct frame_ack_frequency *frequency)
+{
+    uint64_t numbers[] = {frequency->sequence, frequency->threshold, frequency->max_delay_us,
+                          frequency->reordering};
+    return write_numbers(w, FRAME_ACK_FREQUENCY, numbers, 4);
 }
 
 uint8_t *frame_reserve_datagram(struct writer *w, size_t len, bool with_len)

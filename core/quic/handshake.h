@@ -3,7 +3,8 @@
 #define WEIR_QUIC_HANDSHAKE_H
 #include "base/mem.h"
 #include "crypto/secret.h"
-#include "identity/key_pair.h"
+#include "crypto/x25519.h"
+#include "identity/proof.h"
 #include <stdbool.h>
 
 /** The small interface between the transport and whoever agrees on keys.
@@ -15,12 +16,20 @@
 
 enum handshake_level { HANDSHAKE_INITIAL = 0, HANDSHAKE_HANDSHAKE = 1, HANDSHAKE_APPLICATION = 2 };
 
+/** What a node brings to all its handshakes: computed once per run (docs/wire.md 6.4), for its
+ *  public half and its signature cost a quarter of what a handshake's own arithmetic does. */
+struct handshake_own {
+    struct x25519_pair static_pair;    /**< the X25519 static of this run */
+    struct proof_head proof;           /**< that it is the identity's */
+};
+/** @param static_secret  32 random bytes. End it with secret_zero. */
+void handshake_own_init(struct handshake_own *own, const struct key_pair *key,
+                        const uint8_t static_secret[32]);
+
 struct handshake_config {
     const struct mem *mem;
     const struct entropy *entropy;
-    const struct key_pair *key;        /**< outlives the handshake */
-    const uint8_t *static_secret;      /**< 32 bytes: the node's X25519 static for this run (copied)
-                                        */
+    const struct handshake_own *own;   /**< outlives the handshake */
     bool client;
 };
 /** What stands fixed once the peer's message is verified. */

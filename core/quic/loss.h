@@ -18,7 +18,18 @@ enum loss_fate {
 #define LOSS_PTO_UNCONFIRMED_MAX_US 3000000u  /**< cap until confirmation (docs/wire.md 9;
                                                    deviates from RFC 9002) */
 #define LOSS_PTO_MAX_US 60000000u             /**< cap afterwards: the idle timeout comes first */
-#define LOSS_PACKET_THRESHOLD 3u
+#define LOSS_PACKET_THRESHOLD 3u          /**< kPacketThreshold; raised by reordering */
+#define LOSS_REORDER_PACKETS_MAX 4096u    /**< a quarter of the default window of numbers */
+#define LOSS_REORDER_EIGHTHS_MIN 1u       /**< kTimeThreshold is 9/8 */
+#define LOSS_REORDER_EIGHTHS_MAX 25u      /**< three round trips more */
+
+/** What the path's disorder asks of loss detection: see loss_reorder.c. */
+struct loss_reorder {
+    uint32_t packets, eighths;           /**< a packet is lost so many numbers, or one round trip
+                                              and so many eighths, behind an acknowledged one */
+    uint32_t seen_packets, seen_eighths; /**< the largest of this period; 0: none */
+    uint64_t since_us;                   /**< when the period began */
+};
 
 struct loss_space {
     struct sent sent;
@@ -31,6 +42,8 @@ struct loss_space {
     uint64_t in_flight_bytes;
     uint64_t run_first_us, run_last_us; /**< losses in a row, for persistent congestion; run_first
                                              LOSS_NEVER: none */
+    uint64_t path_first;       /**< packets below were sent on another path: they are neither in
+                                    flight nor congestion nor a sample on this one */
     uint64_t forget_below, forget_us;   /**< lost packets below are forgotten at forget_us */
     bool discarded;
 };
@@ -55,19 +68,27 @@ struct loss {
         uint64_t now_us, ack_delay_us, largest;
         uint64_t bytes, bytes_all, sent_us, largest_sent_us;
         uint64_t spurious;
+        uint64_t marked;            /**< newly acked packets with SENT_ECT0, of this path */
         enum loss_space_name space;
         bool open, largest_new, eliciting, any;
-    } ack;                          /**< between loss_on_ack_begin and _end */
+        bool current;               /**< one of the newly acked was sent on this path; sent_us is
+                                         the newest of those */
+    } ack;                          /**< of the last ACK frame; complete after loss_on_ack_end */
+    struct loss_reorder reorder;
+    uint64_t skip_at;               /**< the next number to skip, in Application; 0: not drawn */
     uint64_t episode_lost, episode_spurious; /**< lost in this recovery, and those of them that
                                                   arrived after all */
     uint64_t episode_after_us;               /**< the recovery before it; its packets are not
                                                   counted; valid by flag */
     bool episode_bounded;
+    uint32_t episode_merged;                 /**< events that were added to the first of the
+                                                  episode because its losses began to arrive */
     /* totals */
+    uint64_t lost_marked;           /**< lost packets with SENT_ECT0 */
     uint64_t acked_packets, lost_packets, lost_bytes, spurious_packets, pto_total, persistent_total;
 };
 
-/** @param rtt, congestion   of the path; may be exchanged later by assignment (migration)
+/** @param rtt, congestion   of the path; exchanged by loss_on_path_change (migration)
  *  @param packets_max       see sent_init */
 void loss_init(struct loss *loss, const struct mem *mem, struct budget *budget, bool client,
                struct rtt *rtt, struct congestion *congestion, uint32_t packets_max,
@@ -91,6 +112,14 @@ void loss_discard_space(struct loss *loss, enum loss_space_name space, uint64_t 
 /** Retry: what was sent in Initial is forgotten unreported, numbers continue, backoff restarts. */
 void loss_on_retry(struct loss *loss, uint64_t now_us);
 
+/** Packets take another path from now on (RFC 9000, 9.4): those sent before leave the flight of
+ *  the window, give no sample, and neither reduce nor grow the new window; they are still
+ *  reported. The backoff and the thresholds for reordering start afresh.
+ *  @param rtt, congestion   of the new path: other ones, or the same after rtt_reset and
+ *                           congestion_reset. Give the pacer its rate afterwards. */
+void loss_on_path_change(struct loss *loss, struct rtt *rtt, struct congestion *congestion,
+                         uint64_t now_us);
+
 /* Sending: begin, frames, then sent or cancel. */
 /** Number of the next packet of the space. */
 uint64_t loss_next_number(const struct loss *loss, enum loss_space_name space);
@@ -106,6 +135,15 @@ uint64_t loss_packet_sent(struct loss *loss, enum loss_space_name space, uint64_
 void loss_packet_cancel(struct loss *loss, enum loss_space_name space);
 /** Skip a number, to catch a peer that acknowledges what it did not get. Application only. */
 int loss_skip_number(struct loss *loss, struct limit_record *limit);
+/** Whether the moment to skip has come; ask before each Application packet. */
+bool loss_skip_due(const struct loss *loss);
+/** Skip when due, and draw the next place: at least one window of packets later, so that no ACK
+ *  holds many gaps, and on average 0.5 to 1.5 windows after that, but up to 256 packets while the
+ *  window is small (RFC 9000, 21.4: who acknowledges blindly is caught the sooner the more it
+ *  could gain). The first call only draws.
+ *  @param random   64 unpredictable bits
+ *  @return         as sent_skip; the next place is drawn in any case */
+int loss_skip(struct loss *loss, uint64_t random, struct limit_record *limit);
 /** Bytes that the window lets leave now; 0 when full. Probes need not ask. */
 uint64_t loss_window_room(const struct loss *loss);
 
@@ -121,6 +159,9 @@ int loss_on_ack_begin(struct loss *loss, enum loss_space_name space, uint64_t la
 int loss_on_ack_range(struct loss *loss, uint64_t first, uint64_t last);
 /** RTT sample, losses (reported), congestion, timers. @return newly acked packets were there */
 bool loss_on_ack_end(struct loss *loss);
+/** The validated count of CE marks rose with the last ACK frame: one reduction per round
+ *  (RFC 9002, 7.1). After loss_on_ack_end. @return true when it began a recovery */
+bool loss_on_ecn_ce(struct loss *loss, enum loss_space_name space, uint64_t now_us);
 
 /* Time. */
 /** The next moment at which loss_on_deadline has something to do; may be in the past;
@@ -147,7 +188,16 @@ void loss_trim(struct loss *loss);
  *  the congestion controller, and drop what is settled. @return whether something was lost */
 bool loss_detect(struct loss *loss, enum loss_space_name space, uint64_t now_us);
 /** Internal: a packet that was acked or lost no longer counts against the window. */
-void loss_leave_flight(struct loss *loss, struct loss_space *s, const struct sent_packet *packet);
+void loss_leave_flight(struct loss *loss, struct loss_space *s, uint64_t number,
+                       const struct sent_packet *packet);
+/** Internal: loss_reorder.c. on_late: a packet below the largest acked one of an earlier frame is
+ *  acknowledged; before it is marked so. */
+void loss_reorder_init(struct loss *loss, uint64_t now_us);
+void loss_reorder_on_late(struct loss *loss, const struct loss_space *s, uint64_t number,
+                          const struct sent_packet *packet);
+void loss_reorder_decay(struct loss *loss, uint64_t now_us);
+/** Internal: the current path's delivery totals; NULL: nobody wants them. */
+struct delivery *loss_delivery(const struct loss *loss);
 /** Internal: on_packet, for packets with frames. */
 void loss_report(struct loss *loss, enum loss_space_name space, uint64_t number,
                  const struct sent_packet *packet, enum loss_fate fate);

@@ -3,8 +3,10 @@
  *  It is the simplest controller that is correct, and what CUBIC's tests are compared with. */
 #include "quic/congestion.h"
 
-static void newreno_init(struct congestion *c)
+static void newreno_init(struct congestion *c, uint64_t now_us, uint64_t seed)
 {
+    (void)now_us;
+    (void)seed;
     c->of.newreno = (struct newreno){.remainder = 0};
 }
 

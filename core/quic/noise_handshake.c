@@ -14,7 +14,6 @@
 #include "base/assert.h"
 #include "crypto/noise.h"
 #include "crypto/schedule.h"
-#include "identity/proof.h"
 #include "quic/handshake.h"
 #include "weir.h"
 #include <string.h>
@@ -22,7 +21,7 @@
 struct handshake {
     const struct mem *mem;
     const struct entropy *entropy;
-    const struct key_pair *key;
+    const struct handshake_own *own;
     struct noise_state noise;
     struct handshake_secrets secrets;
     struct handshake_peer peer;
@@ -39,6 +38,13 @@ _Static_assert(sizeof(struct handshake) + 2 * PIECE_ROOM <= HANDSHAKE_COST_BYTES
 bool handshake_first_is_whole(const uint8_t *data, size_t len)
 {
     return len == HANDSHAKE_FIRST_LEN && data[0] == 0 && data[1] == 32;
+}
+
+void handshake_own_init(struct handshake_own *own, const struct key_pair *key,
+                        const uint8_t static_secret[32])
+{
+    x25519_pair_from(&own->static_pair, static_secret);
+    proof_head_make(&own->proof, key, own->static_pair.public_key);
 }
 
 static void handshake_close(struct handshake *h)
@@ -62,18 +68,16 @@ static int handshake_open(const struct handshake_config *config, struct handshak
 {
     struct handshake *h = mem_alloc(config->mem, sizeof *h);
     if (h == NULL) return WEIR_E_MEMORY;
-    struct x25519_pair pair;
     uint8_t secret[32];
     h->mem = config->mem;
     h->entropy = config->entropy;
-    h->key = config->key;
+    h->own = config->own;
     h->client = config->client;
-    x25519_pair_from(&pair, config->static_secret);
-    noise_init(&h->noise, h->client, schedule_prologue, SCHEDULE_PROLOGUE_SIZE, &pair);
+    noise_init(&h->noise, h->client, schedule_prologue, SCHEDULE_PROLOGUE_SIZE,
+               &h->own->static_pair);
     entropy_fill(h->entropy, secret, sizeof secret);
     noise_set_ephemeral(&h->noise, secret);
     secret_zero(secret, sizeof secret);
-    secret_zero(&pair, sizeof pair);
     if (h->client) {
         write_first(h);
         /* Message 1 ends with an empty payload: nothing on the wire, but its MixHash runs
@@ -135,7 +139,7 @@ static int write_piece(struct handshake *h, const uint8_t *params, size_t params
         return fail(h, WEIR_E_HANDSHAKE);
     uint8_t *proof = h->out + 2 + sealed;
     size_t room = HANDSHAKE_PIECE_MAX - sealed - NOISE_TAG_SIZE;
-    int len = proof_make(h->key, h->noise.s.public_key, params, params_len, proof, room);
+    int len = proof_write(&h->own->proof, params, params_len, proof, room);
     if (len < 0) return fail(h, len);
     size_t piece = sealed + noise_encrypt_and_hash(&h->noise, proof, (size_t)len, proof);
     h->out[0] = (uint8_t)(piece >> 8);

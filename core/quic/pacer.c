@@ -47,20 +47,26 @@ static void pacer_refill(struct pacer *p, uint64_t now_us)
     }
 }
 
-void pacer_set_rate(struct pacer *p, uint64_t now_us, uint64_t window_bytes, uint64_t smoothed_us,
-                    bool slow_start, uint32_t datagram_bytes)
+void pacer_set_own_rate(struct pacer *p, uint64_t now_us, uint64_t rate_bytes_per_s,
+                        uint32_t datagram_bytes)
 {
-    uint64_t scaled = slow_start ? window_bytes * 2 : window_bytes + window_bytes / 4;
-
     pacer_refill(p, now_us);
-    smoothed_us = smoothed_us == 0 ? 1 : smoothed_us;
-    p->rate_bytes_per_s = pacer_clamp(scaled * PACER_SECOND_US / smoothed_us, 1, PACER_RATE_MAX);
+    p->rate_bytes_per_s = pacer_clamp(rate_bytes_per_s, 1, PACER_RATE_MAX);
     p->burst_bytes = pacer_clamp(p->rate_bytes_per_s / PACER_BURST_PER_SECOND,
                                  (uint64_t)PACER_BURST_MIN_DATAGRAMS * datagram_bytes,
                                  (uint64_t)PACER_BURST_MAX_DATAGRAMS * datagram_bytes);
     if (p->tokens_bytes > p->burst_bytes) {
         p->tokens_bytes = p->burst_bytes;
     }
+}
+
+void pacer_set_rate(struct pacer *p, uint64_t now_us, uint64_t window_bytes, uint64_t smoothed_us,
+                    bool slow_start, uint32_t datagram_bytes)
+{
+    uint64_t scaled = slow_start ? window_bytes * 2 : window_bytes + window_bytes / 4;
+
+    smoothed_us = smoothed_us == 0 ? 1 : smoothed_us;
+    pacer_set_own_rate(p, now_us, scaled * PACER_SECOND_US / smoothed_us, datagram_bytes);
 }
 
 void pacer_init(struct pacer *p, uint64_t now_us, uint64_t window_bytes, uint64_t smoothed_us,

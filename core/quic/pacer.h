@@ -21,6 +21,9 @@ void pacer_init(struct pacer *p, uint64_t now_us, uint64_t window_bytes, uint64_
  *  slow start) × window / smoothed; burst = 2 ms of it, between 10 and 256 datagrams. */
 void pacer_set_rate(struct pacer *p, uint64_t now_us, uint64_t window_bytes, uint64_t smoothed_us,
                     bool slow_start, uint32_t datagram_bytes);
+/** A controller states the rate itself (BBR): no factor is applied. Burst as above. */
+void pacer_set_own_rate(struct pacer *p, uint64_t now_us, uint64_t rate_bytes_per_s,
+                        uint32_t datagram_bytes);
 /** Bytes that may leave now, for sizing a GSO batch. */
 uint64_t pacer_budget_bytes(struct pacer *p, uint64_t now_us);
 /** @param bytes   what one would like to send (clamped to the bucket): one datagram, or half of

@@ -163,13 +163,13 @@ void packet_unprotect(const struct protect_keys *keys, uint8_t *packet,
     *first_byte = packet[0];
 }
 
-int packet_open_payload(const struct protect_keys *keys, uint8_t *packet,
+int packet_open_payload(const struct protect_cipher *cipher, uint8_t *packet,
                         const struct packet_header *header, uint64_t pn, unsigned pn_size,
                         uint8_t **payload, size_t *payload_len)
 {
     size_t header_len = header->pn_offset + pn_size;
     size_t sealed_len = header->length - pn_size;
-    int error = protect_open(keys, pn, packet, header_len, packet + header_len, sealed_len);
+    int error = protect_open(cipher, pn, packet, header_len, packet + header_len, sealed_len);
     if (error != 0) return WEIR_E_DECRYPT;
     *payload = packet + header_len;
     *payload_len = sealed_len - PACKET_TAG_LEN;
@@ -179,13 +179,13 @@ int packet_open_payload(const struct protect_keys *keys, uint8_t *packet,
     return 0;
 }
 
-int packet_open(const struct protect_keys *keys, uint8_t *packet,
+int packet_open(const struct protect_cipher *cipher, uint8_t *packet,
                 const struct packet_header *header, uint64_t largest_pn, uint64_t *pn,
                 uint8_t **payload, size_t *payload_len, uint8_t *first_byte)
 {
     unsigned pn_size = 0;
-    packet_unprotect(keys, packet, header, largest_pn, pn, &pn_size, first_byte);
-    return packet_open_payload(keys, packet, header, *pn, pn_size, payload, payload_len);
+    packet_unprotect(cipher->keys, packet, header, largest_pn, pn, &pn_size, first_byte);
+    return packet_open_payload(cipher, packet, header, *pn, pn_size, payload, payload_len);
 }
 
 static uint64_t pn_truncated(uint64_t pn, unsigned pn_size)
@@ -264,18 +264,31 @@ size_t packet_payload_min(unsigned pn_size)
     return pn_size < PN_SIZE_MAX ? PN_SIZE_MAX - pn_size : 1;
 }
 
-size_t packet_seal(const struct protect_keys *keys, uint8_t *packet, size_t header_len, uint64_t pn,
-                   unsigned pn_size, size_t payload_len)
+size_t packet_seal_payload(const struct protect_cipher *cipher, uint8_t *packet, size_t header_len,
+                           uint64_t pn, unsigned pn_size, size_t payload_len)
 {
     WEIR_ASSERT(payload_len >= packet_payload_min(pn_size));
     WEIR_ASSERT(header_len > pn_size);
+    protect_seal(cipher, pn, packet, header_len, packet + header_len, payload_len);
+    return header_len + payload_len + PACKET_TAG_LEN;
+}
+
+void packet_protect_header(const struct protect_keys *keys, uint8_t *packet, size_t header_len,
+                           unsigned pn_size)
+{
     uint8_t mask[PROTECT_MASK_SIZE];
     uint8_t *number = packet + header_len - pn_size;
-    protect_seal(keys, pn, packet, header_len, packet + header_len, payload_len);
     protect_mask(keys, number + PN_SIZE_MAX, mask);
     packet[0] ^= mask[0] & (is_long(packet) ? FIRST_LONG_MASK : FIRST_SHORT_MASK);
     for (unsigned i = 0; i < pn_size; i++) number[i] ^= mask[1 + i];
-    return header_len + payload_len + PACKET_TAG_LEN;
+}
+
+size_t packet_seal(const struct protect_cipher *cipher, uint8_t *packet, size_t header_len,
+                   uint64_t pn, unsigned pn_size, size_t payload_len)
+{
+    size_t len = packet_seal_payload(cipher, packet, header_len, pn, pn_size, payload_len);
+    packet_protect_header(cipher->keys, packet, header_len, pn_size);
+    return len;
 }
 
 size_t packet_write_version_negotiation(struct writer *w, const uint8_t *dcid, uint8_t dcid_len,

@@ -13,6 +13,7 @@
  *  packet_write_*, packet_finish_long and packet_seal do the reverse. Nothing here keeps state. */
 
 struct protect_keys;
+struct protect_cipher;
 
 enum packet_type {
     PACKET_INITIAL,
@@ -90,7 +91,7 @@ void packet_unprotect(const struct protect_keys *keys, uint8_t *packet,
                       const struct packet_header *header, uint64_t largest_pn, uint64_t *pn,
                       unsigned *pn_size, uint8_t *first_byte);
 /** The second half of packet_open. Same results. */
-int packet_open_payload(const struct protect_keys *keys, uint8_t *packet,
+int packet_open_payload(const struct protect_cipher *cipher, uint8_t *packet,
                         const struct packet_header *header, uint64_t pn, unsigned pn_size,
                         uint8_t **payload, size_t *payload_len);
 
@@ -105,7 +106,7 @@ int packet_open_payload(const struct protect_keys *keys, uint8_t *packet,
  *  @error   WEIR_E_DECRYPT   not authentic: drop, count; pn is only what it claimed
  *  @error   WEIR_E_PROTOCOL  authentic, but reserved bits are set or there is no frame (RFC 9000
  *                            17.2, 12.4): PROTOCOL_VIOLATION. All outputs are valid */
-int packet_open(const struct protect_keys *keys, uint8_t *packet,
+int packet_open(const struct protect_cipher *cipher, uint8_t *packet,
                 const struct packet_header *header, uint64_t largest_pn, uint64_t *pn,
                 uint8_t **payload, size_t *payload_len, uint8_t *first_byte);
 
@@ -138,8 +139,15 @@ size_t packet_payload_min(unsigned pn_size);
  *                      PACKET_TAG_LEN more
  *  @param payload_len  at least packet_payload_min(pn_size) (asserted)
  *  @return  bytes of the whole packet */
-size_t packet_seal(const struct protect_keys *keys, uint8_t *packet, size_t header_len, uint64_t pn,
-                   unsigned pn_size, size_t payload_len);
+size_t packet_seal(const struct protect_cipher *cipher, uint8_t *packet, size_t header_len,
+                   uint64_t pn, unsigned pn_size, size_t payload_len);
+/** The first half of packet_seal: the payload is sealed, the header still readable. Whoever makes a
+ *  run of packets seals all and then protects all headers in one pass. Same results. */
+size_t packet_seal_payload(const struct protect_cipher *cipher, uint8_t *packet, size_t header_len,
+                           uint64_t pn, unsigned pn_size, size_t payload_len);
+/** The second half: header_len and pn_size as they were given to packet_seal_payload. */
+void packet_protect_header(const struct protect_keys *keys, uint8_t *packet, size_t header_len,
+                           unsigned pn_size);
 
 /** Answer to an unknown version (RFC 9000 17.2.1): our only version, and the reserved one made
  *  from random.

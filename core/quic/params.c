@@ -25,6 +25,7 @@ enum {
     ID_SUITES = 0x4001,
     ID_NETWORK = 0x4002
 };
+#define ID_MIN_ACK_DELAY UINT32_C(0xff04de1b) /* draft-ietf-quic-ack-frequency */
 enum {
     UDP_PAYLOAD_MIN = 1200,
     UDP_PAYLOAD_DEFAULT = 65527,
@@ -37,7 +38,7 @@ enum {
 
 /* A parameter that is one number: where it lives, what holds when it is absent, what is legal. */
 struct number {
-    uint16_t id;
+    uint32_t id;
     uint16_t place;
     uint64_t absent, least, most;
 };
@@ -58,6 +59,7 @@ static const struct number numbers[] = {
     NUMBER(ID_MAX_ACK_DELAY, max_ack_delay_ms, ACK_DELAY_DEFAULT_MS, 0, (1 << 14) - 1),
     NUMBER(ID_CID_LIMIT, active_connection_id_limit, CID_LIMIT_DEFAULT, 2, VARINT_MAX),
     NUMBER(ID_DATAGRAM_SIZE, max_datagram_frame_size, 0, 0, VARINT_MAX),
+    NUMBER(ID_MIN_ACK_DELAY, min_ack_delay_us, PARAMS_ABSENT, 0, (1 << 24) - 1),
 };
 enum { NUMBERS_COUNT = sizeof numbers / sizeof numbers[0] };
 
@@ -90,6 +92,7 @@ static int known_index(uint64_t id)
     if (id == ID_DATAGRAM_SIZE) return ID_RETRY_SCID + 1;
     if (id == ID_SUITES) return ID_RETRY_SCID + 2;
     if (id == ID_NETWORK) return ID_RETRY_SCID + 3;
+    if (id == ID_MIN_ACK_DELAY) return ID_RETRY_SCID + 4;
     return -1;
 }
 
@@ -189,6 +192,14 @@ static bool read_value(struct reader *value, uint64_t id, bool from_server, stru
     }
 }
 
+/* Between parameters, which come in any order: nobody can delay an ACK by at least more than at
+ * most (draft-ietf-quic-ack-frequency). */
+static bool delays_agree(const struct params *params)
+{
+    return params->min_ack_delay_us == PARAMS_ABSENT ||
+           params->min_ack_delay_us <= params->max_ack_delay_ms * 1000;
+}
+
 int params_decode(const uint8_t *data, size_t len, bool from_server, struct params *params)
 {
     struct reader r = reader_of(data, len);
@@ -209,7 +220,7 @@ int params_decode(const uint8_t *data, size_t len, bool from_server, struct para
         /* A value must fill its length exactly: nothing hides behind a number. */
         if (!good || value.failed || reader_left(&value) > 0) return QUIC_TRANSPORT_PARAMETER;
     }
-    return QUIC_NO_ERROR;
+    return delays_agree(params) ? QUIC_NO_ERROR : QUIC_TRANSPORT_PARAMETER;
 }
 
 static void write_bytes(struct writer *w, uint64_t id, const uint8_t *bytes, size_t len)
@@ -223,8 +234,8 @@ static void write_numbers(struct writer *w, const struct params *params)
 {
     for (unsigned i = 0; i < NUMBERS_COUNT; i++) {
         uint64_t value = number_get(params, &numbers[i]);
-        WEIR_ASSERT(value >= numbers[i].least && value <= numbers[i].most);
         if (value == numbers[i].absent) continue;
+        WEIR_ASSERT(value >= numbers[i].least && value <= numbers[i].most);
         writer_varint(w, numbers[i].id);
         writer_varint(w, varint_size(value));
         writer_varint(w, value);
@@ -283,6 +294,7 @@ static void write_grease(struct writer *w, uint64_t grease)
 size_t params_encode(struct writer *w, const struct params *params, bool as_server, uint64_t grease)
 {
     struct writer before = *w;
+    WEIR_ASSERT(delays_agree(params));
     write_numbers(w, params);
     if (params->has_initial_scid) {
         write_bytes(w, ID_INITIAL_SCID, params->initial_scid.bytes, params->initial_scid.len);

@@ -7,13 +7,15 @@
 #include "quic/error.h"
 #include "transport/network.h"
 
-/** Transport parameters (RFC 9000 section 18.2, RFC 9221, and weir's two of docs/wire.md 7.2).
+/** Transport parameters (RFC 9000 section 18.2, RFC 9221, min_ack_delay of
+ *  draft-ietf-quic-ack-frequency, and weir's two of docs/wire.md 7.2).
  *  They travel inside the encrypted payload of Noise messages 2 (server's) and 3 (client's). */
 
 enum {
     PARAMS_NETWORK_MAX = NETWORK_NAME_MAX,
     PARAMS_SIZE_MAX = 512 /**< more than params_encode ever writes */
 };
+#define PARAMS_ABSENT UINT64_MAX /**< of a number that has no default */
 #define PARAMS_IDLE_MAX_MS                                                                         \
     (UINT64_C(1) << 32) /**< longer claims are read as this, so that microseconds cannot overflow */
 
@@ -35,7 +37,10 @@ struct params {
     uint64_t ack_delay_exponent;                                /**< at most 20; default 3 */
     uint64_t max_ack_delay_ms;                                  /**< below 2^14; default 25 */
     uint64_t active_connection_id_limit;                        /**< at least 2; default 2 */
-    uint64_t max_datagram_frame_size;                           /**< 0: none wanted */
+    uint64_t max_datagram_frame_size;                           /**< 0: none wanted; counts type and
+                                                                     length of the frame too */
+    uint64_t min_ack_delay_us; /**< below 2^24, at most max_ack_delay; PARAMS_ABSENT: the sender
+                                    takes no ACK_FREQUENCY and no IMMEDIATE_ACK frames */
     bool disable_active_migration;
     bool has_initial_scid, has_original_dcid, has_retry_scid, has_reset_token,
         has_preferred_address;

@@ -58,11 +58,21 @@ uint64_t rtt_pto_us(const struct rtt *rtt, uint64_t max_ack_delay_us)
     return rtt->smoothed_us + rtt_max(4 * rtt->variance_us, RTT_GRANULARITY_US) + max_ack_delay_us;
 }
 
-uint64_t rtt_loss_delay_us(const struct rtt *rtt)
+uint64_t rtt_patience_us(const struct rtt *rtt, uint32_t eighths)
 {
     uint64_t longer = rtt_max(rtt->smoothed_us, rtt->latest_us);
 
-    return rtt_max(longer + longer / 8, RTT_GRANULARITY_US);
+    return rtt_max(longer + longer * eighths / 8, RTT_GRANULARITY_US);
+}
+
+uint64_t rtt_loss_delay_us(const struct rtt *rtt)
+{
+    return rtt_patience_us(rtt, 1);
+}
+
+void rtt_reset(struct rtt *rtt)
+{
+    rtt_init(rtt);
 }
 
 void rtt_restart_min(struct rtt *rtt)

@@ -16,6 +16,9 @@
  *  follow them (path halving, as in union-find). A range therefore costs what it newly
  *  acknowledges plus an amortised constant, whatever the size of the window.
  *
+ *  A controller that models the path needs more of each packet (delivery.h). That stands in a
+ *  third ring with the slots of the first, which exists only when it is asked for.
+ *
  *  What it refuses: more than packets_max numbers in the window, more than four times as many
  *  frames, and more than SENT_PACKET_FRAMES_MAX frames in one packet. The caller then stops
  *  sending; nothing is ever forgotten that is still in flight. */
@@ -64,12 +67,16 @@ static void sent_release(struct sent *sent)
     size_t packets = sent->packet_capacity * sizeof *sent->packets;
     size_t frames = sent->frame_capacity * sizeof *sent->frames;
 
+    size_t delivery = sent->delivery == NULL ? 0 : sent->packet_capacity * sizeof *sent->delivery;
+
     mem_free(sent->mem, sent->packets, packets);
     mem_free(sent->mem, sent->frames, frames);
+    mem_free(sent->mem, sent->delivery, delivery);
     if (sent->budget != NULL) {
-        budget_refund(sent->budget, packets + frames);
+        budget_refund(sent->budget, packets + frames + delivery);
     }
     sent->packets = NULL;
+    sent->delivery = NULL;
     sent->frames = NULL;
     sent->packet_capacity = 0;
     sent->frame_capacity = 0;
@@ -79,6 +86,19 @@ void sent_free(struct sent *sent)
 {
     sent_clear(sent);
     sent_release(sent);
+}
+
+void sent_keep_delivery(struct sent *sent)
+{
+    sent->keep_delivery = true;
+}
+
+struct delivery_packet *sent_delivery(const struct sent *sent, uint64_t number)
+{
+    if (sent->delivery == NULL || number < sent->base || number >= sent->next) {
+        return NULL;
+    }
+    return &sent->delivery[number & (sent->packet_capacity - 1)];
 }
 
 /* Charge and allocate a ring of the new size; the caller moves the items and frees the old one. */
@@ -98,14 +118,44 @@ static int sent_allocate(struct sent *sent, size_t old_size, size_t new_size, vo
     return 0;
 }
 
+/* The third ring grows with the first. */
+static int sent_grow_delivery(struct sent *sent, uint32_t capacity, struct limit_record *limit)
+{
+    size_t old_size = sent->delivery == NULL ? 0 : sent->packet_capacity * sizeof *sent->delivery;
+    struct delivery_packet *delivery;
+    void *block;
+    int error = sent_allocate(sent, old_size, capacity * sizeof *delivery, &block, limit);
+
+    if (error != 0) {
+        return error;
+    }
+    delivery = block;
+    for (uint64_t n = sent->base; old_size > 0 && n < sent->next; n++) {
+        delivery[n & (capacity - 1)] = sent->delivery[n & (sent->packet_capacity - 1)];
+    }
+    mem_free(sent->mem, sent->delivery, old_size);
+    sent->delivery = delivery;
+    return 0;
+}
+
 static int sent_grow_packets(struct sent *sent, struct limit_record *limit)
 {
     uint32_t capacity = sent->packet_capacity == 0 ? SENT_PACKETS_MIN : sent->packet_capacity * 2;
     size_t old_size = sent->packet_capacity * sizeof *sent->packets;
+    size_t new_size = capacity * sizeof *sent->packets;
     struct sent_packet *packets;
     void *block;
-    int error = sent_allocate(sent, old_size, capacity * sizeof *packets, &block, limit);
+    int error = sent_allocate(sent, old_size, new_size, &block, limit);
 
+    if (error == 0 && (sent->keep_delivery || sent->delivery != NULL)) {
+        error = sent_grow_delivery(sent, capacity, limit);
+        if (error != 0) {
+            mem_free(sent->mem, block, new_size);
+            if (sent->budget != NULL) {
+                budget_refund(sent->budget, new_size - old_size);
+            }
+        }
+    }
     if (error != 0) {
         return error;
     }
@@ -329,15 +379,20 @@ void sent_mark_acked(struct sent *sent, uint64_t number, uint64_t last)
     packet->first = (uint32_t)(last + 1 - number);
 }
 
+uint32_t sent_skipped_between(const struct sent *sent, uint64_t first, uint64_t last)
+{
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < SENT_SKIPPED_KEPT; i++) {
+        count +=
+            sent->skipped[i] != UINT64_MAX && sent->skipped[i] >= first && sent->skipped[i] <= last;
+    }
+    return count;
+}
+
 bool sent_covers_unsent(const struct sent *sent, uint64_t first, uint64_t last)
 {
-    for (uint32_t i = 0; i < SENT_SKIPPED_KEPT; i++) {
-        if (sent->skipped[i] != UINT64_MAX && sent->skipped[i] >= first &&
-            sent->skipped[i] <= last) {
-            return true;
-        }
-    }
-    return false;
+    return sent_skipped_between(sent, first, last) > 0;
 }
 
 void sent_drop_settled(struct sent *sent, uint64_t forget_below)

@@ -3,6 +3,7 @@
 #define WEIR_QUIC_SENT_H
 #include "base/budget.h"
 #include "base/mem.h"
+#include "quic/delivery.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,8 +16,10 @@ enum sent_flag {
     SENT_LOST = 1u << 3,       /**< declared lost; with SENT_ACKED: spuriously */
     SENT_UNSENT = 1u << 4,     /**< a number that was skipped on purpose: acknowledging it is a
                                     violation */
-    SENT_APP_LIMITED = 1u << 5,/**< room for delivery-rate samples (BBR); nothing looks at it yet */
+    SENT_APP_LIMITED = 1u << 5,/**< its delivery-rate sample is the application's (delivery.h); set
+                                    by loss_packet_sent */
     SENT_PMTU_PROBE = 1u << 6, /**< its loss says nothing about congestion */
+    SENT_ECT0 = 1u << 7,       /**< it left marked as ECN-capable */
 };
 
 /** One packet: 24 bytes. */
@@ -51,6 +54,8 @@ enum sent_kind {
     SENT_RETIRE_CONNECTION_ID, /**< id: sequence */
     SENT_PATH_CHALLENGE,       /**< id: path */
     SENT_HANDSHAKE_DONE,
+    SENT_ACK_FREQUENCY,        /**< id: sequence */
+    SENT_DATAGRAM,             /**< never repeated; recorded to count losses */
 };
 struct sent_frame {
     uint8_t kind;              /**< enum sent_kind */
@@ -73,6 +78,7 @@ struct sent {
     struct budget *budget;     /**< NULL: none */
     struct sent_packet *packets;
     struct sent_frame *frames;
+    struct delivery_packet *delivery; /**< as many as packets; NULL: not kept */
     uint64_t base, next;       /**< numbers [base, next) have a slot; next is the next packet's
                                     number */
     uint64_t skipped[SENT_SKIPPED_KEPT]; /**< last numbers skipped, kept when their slot is gone;
@@ -83,12 +89,18 @@ struct sent {
     uint32_t probes;           /**< packets that may use the reserve: a PTO adds, an ack ends it */
     uint16_t limit_name;       /**< for the limit record; the owner may set it */
     bool open;                 /**< between sent_begin and sent_commit or sent_cancel */
+    bool keep_delivery;
 };
 /** No memory is taken until the first sent_begin.
  *  @param packets_max   0: SENT_PACKETS_MAX; rounded down to a power of two, at least 256 */
 void sent_init(struct sent *sent, const struct mem *mem, struct budget *budget,
                uint32_t packets_max);
 void sent_free(struct sent *sent);
+/** Keep struct delivery_packet beside each packet, from the next growth of the ring on (at once
+ *  when nothing is allocated yet). */
+void sent_keep_delivery(struct sent *sent);
+/** The delivery state of a number that has a slot; NULL when none is kept. */
+struct delivery_packet *sent_delivery(const struct sent *sent, uint64_t number);
 
 /** Reserve room for one packet and SENT_PACKET_FRAMES_MAX frames; everything until sent_commit
  *  then cannot fail.
@@ -104,7 +116,7 @@ int sent_begin(struct sent *sent, struct limit_record *limit);
 bool sent_add_frame(struct sent *sent, const struct sent_frame *frame);
 /** The packet numbered `next` leaves now. Frames of a packet that is not in flight (ack-only)
  *  are not kept.
- *  @param flags   SENT_ACK_ELICITING, SENT_IN_FLIGHT, SENT_APP_LIMITED, SENT_PMTU_PROBE
+ *  @param flags   SENT_ACK_ELICITING, SENT_IN_FLIGHT, SENT_PMTU_PROBE, SENT_ECT0
  *  @return        its number */
 uint64_t sent_commit(struct sent *sent, uint64_t now_us, uint32_t size, uint32_t flags);
 /** A PTO expired: so many packets may use the reserve. Without it a full window in a blackhole
@@ -128,6 +140,8 @@ void sent_mark_acked(struct sent *sent, uint64_t number, uint64_t last);
 /** Whether [first, last] holds one of the last SENT_SKIPPED_KEPT numbers skipped. Older ones
  *  say it by their slot, as long as they have one. */
 bool sent_covers_unsent(const struct sent *sent, uint64_t first, uint64_t last);
+/** How many of the numbers skipped last lie in [first, last]. */
+uint32_t sent_skipped_between(const struct sent *sent, uint64_t first, uint64_t last);
 /** Drop the settled prefix: acked, skipped, ack-only, and lost ones below forget_below. */
 void sent_drop_settled(struct sent *sent, uint64_t forget_below);
 /** Forget all packets; numbers continue. Memory stays. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: whatever numbers arrive in whatever order, none is taken twice, every ACK that is
  *  written can be read and claims nothing that did not arrive, and memory stays bounded. The
- *  input is a program over numbers 0 to 1023, which a table models. */
+ *  input is a program over numbers 0 to 1023, which a table models; the peer may
+ *  ask for any frequency. */
 #include "base/assert.h"
 #include "fuzz/fuzz.h"
 #include "quic/ack.h"
@@ -42,6 +43,33 @@ static void report(const struct ack_state *ack, uint64_t now_us, size_t cap)
     }
 }
 
+/* What the peer may ask for, good or bad. */
+static void ask(struct ack_state *ack, uint8_t op, uint8_t value, uint64_t sequence)
+{
+    struct ack_state before = *ack;
+    struct frame_ack_frequency frequency = {
+        .sequence = sequence % 64,
+        .threshold = (op & 1) != 0 ? UINT64_C(1) << value % 62 : value,
+        .max_delay_us = (op & 2) != 0 ? UINT64_C(1) << value % 62 : value * UINT64_C(1000),
+        .reordering = (op & 4) != 0 ? UINT64_C(1) << value % 62 : value % 4,
+    };
+    int error = ack_set_frequency(ack, &frequency, 1000);
+    WEIR_ASSERT(error == QUIC_NO_ERROR || error == QUIC_PROTOCOL_VIOLATION);
+    bool bad = frequency.max_delay_us < 1000 || frequency.max_delay_us >= ACK_DELAY_END_US;
+    WEIR_ASSERT(bad == (error != QUIC_NO_ERROR));
+    WEIR_ASSERT(!bad || memcmp(ack, &before, sizeof before) == 0);
+    WEIR_ASSERT(ack->threshold <= ACK_THRESHOLD_MAX && ack->max_ack_delay_us < ACK_DELAY_END_US);
+}
+
+/* Nobody starves: enough that waits, or time, brings an ACK. */
+static void check_due(const struct ack_state *ack, uint64_t now_us)
+{
+    WEIR_ASSERT(ack_is_pending(ack) == (ack_deadline(ack) != ACK_NEVER));
+    if (!ack_is_pending(ack)) return;
+    WEIR_ASSERT(ack_deadline(ack) < now_us + ACK_DELAY_END_US);
+    WEIR_ASSERT(ack->eliciting_waiting <= ACK_THRESHOLD_MAX || ack_should_send(ack, now_us));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct mem_counter counter;
@@ -56,7 +84,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if ((data[i] & 0x80) == 0) receive(&ack, &counter.mem, data[i], pn, now_us);
         if ((data[i] & 0xc0) == 0x80) report(&ack, now_us, data[i + 1]);
         if ((data[i] & 0xe0) == 0xc0) ack_on_ack_acked(&ack, pn);
-        if ((data[i] & 0xe0) == 0xe0) ack_on_ack_sent(&ack);
+        if ((data[i] & 0xf0) == 0xe0) ack_on_ack_sent(&ack);
+        if ((data[i] & 0xf8) == 0xf0) ask(&ack, data[i], data[i + 1], i);
+        if ((data[i] & 0xf8) == 0xf8) ack_on_immediate(&ack);
+        check_due(&ack, now_us);
         WEIR_ASSERT(ack.ranges.count <= ACK_RANGES_MAX);
     }
     report(&ack, now_us, 512);

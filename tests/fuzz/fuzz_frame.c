@@ -71,6 +71,8 @@ static bool write_again(struct writer *w, const struct frame *f)
     case FRAME_DATAGRAM_LEN:
         return frame_write_datagram(w, f->u.datagram.data, f->u.datagram.len,
                                     f->type == FRAME_DATAGRAM_LEN);
+    case FRAME_IMMEDIATE_ACK: return frame_write_immediate_ack(w);
+    case FRAME_ACK_FREQUENCY: return frame_write_ack_frequency(w, &f->u.ack_frequency);
     default:
         WEIR_ASSERT(frame_is_stream(f->type));
         return frame_write_stream(w, f->u.stream.id, f->u.stream.offset, f->u.stream.data,

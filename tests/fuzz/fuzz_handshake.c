@@ -17,7 +17,7 @@ struct run {
     struct mem_counter counter;
     struct entropy entropy;
     struct key_pair key[2];
-    uint8_t static_secret[2][32];
+    struct handshake_own own[2];
     struct handshake *subject, *other;
     uint64_t random;
     size_t taken[2]; /* genuine bytes given, per level */
@@ -40,8 +40,7 @@ static struct handshake *make(struct run *r, bool client)
     int i = client ? 0 : 1;
     struct handshake_config config = {.mem = &r->counter.mem,
                                       .entropy = &r->entropy,
-                                      .key = &r->key[i],
-                                      .static_secret = r->static_secret[i],
+                                      .own = &r->own[i],
                                       .client = client};
     WEIR_ASSERT(noise_handshake.open(&config, &h) == 0);
     return h;
@@ -136,9 +135,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     mem_counter_init(&r.counter, mem_system());
     r.entropy = (struct entropy){fill, &r};
     for (int i = 0; i < 2; i++) {
-        uint8_t seed[32] = {(uint8_t)(i + 1)};
+        uint8_t seed[32] = {(uint8_t)(i + 1)}, static_secret[32];
         key_pair_from_seed(&r.key[i], seed);
-        fill(&r, r.static_secret[i], 32);
+        fill(&r, static_secret, sizeof static_secret);
+        handshake_own_init(&r.own[i], &r.key[i], static_secret);
     }
     r.client = (first & 1) != 0;
     r.subject = make(&r, r.client);

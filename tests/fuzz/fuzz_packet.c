@@ -28,7 +28,7 @@ static void check_views(const uint8_t *data, size_t len, const struct packet_hea
     }
 }
 
-static void open_datagram(const struct protect_keys *keys, uint8_t *data, size_t size)
+static void open_datagram(const struct protect_cipher *cipher, uint8_t *data, size_t size)
 {
     struct packet_header header;
     struct cid odcid = {8, {1, 2, 3, 4, 5, 6, 7, 8}};
@@ -50,7 +50,7 @@ static void open_datagram(const struct protect_keys *keys, uint8_t *data, size_t
             uint8_t *payload, first_byte;
             size_t payload_len;
             error =
-                packet_open(keys, data, &header, 1000, &pn, &payload, &payload_len, &first_byte);
+                packet_open(cipher, data, &header, 1000, &pn, &payload, &payload_len, &first_byte);
             WEIR_ASSERT(pn <= VARINT_MAX);
             if (error == 0) WEIR_ASSERT(payload + payload_len + 16 == data + header.packet_len);
         }
@@ -59,7 +59,7 @@ static void open_datagram(const struct protect_keys *keys, uint8_t *data, size_t
     }
 }
 
-static void seal_and_open(const struct protect_keys *keys, const uint8_t *data, size_t size)
+static void seal_and_open(const struct protect_cipher *cipher, const uint8_t *data, size_t size)
 {
     static uint8_t packet[4096];
     struct cid dcid = {CID_LOCAL_LEN, {0}}, scid = {0, {0}};
@@ -80,13 +80,13 @@ static void seal_and_open(const struct protect_keys *keys, const uint8_t *data, 
         packet_finish_long(packet, header_len, pn_size, len);
     }
     writer_bytes(&w, data + 2, len);
-    size_t whole = packet_seal(keys, packet, header_len, pn, pn_size, len);
+    size_t whole = packet_seal(cipher, packet, header_len, pn, pn_size, len);
     WEIR_ASSERT(packet_parse(packet, whole, &header) == 0);
     WEIR_ASSERT(header.packet_len == whole && cid_equal(&header.dcid, &dcid));
     uint8_t *payload = NULL, first_byte = 0;
     size_t payload_len = 0;
     WEIR_ASSERT(
-        packet_open(keys, packet, &header, 999, &got, &payload, &payload_len, &first_byte) == 0);
+        packet_open(cipher, packet, &header, 999, &got, &payload, &payload_len, &first_byte) == 0);
     WEIR_ASSERT(got == pn && payload_len == len);
     WEIR_ASSERT(memcmp(payload, data + 2, len) == 0);
 }
@@ -95,10 +95,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t copy[4096];
     struct protect_keys keys;
+    struct protect_cipher cipher;
     if (size > sizeof copy) return 0;
     keys_make(&keys);
-    if (size > 2) seal_and_open(&keys, data, size);
+    protect_cipher_init(&cipher, &keys);
+    if (size > 2) seal_and_open(&cipher, data, size);
     if (size > 0) memcpy(copy, data, size);
-    open_datagram(&keys, copy, size);
+    open_datagram(&cipher, copy, size);
     return 0;
 }

@@ -219,7 +219,7 @@ static inline size_t wire_seal(struct connection *from, enum packet_type type, u
                                const uint8_t *payload, size_t len, uint8_t *out, size_t cap)
 {
     const struct conn_handshake *hs = from->hs;
-    const struct protect_keys *keys = &from->write;
+    const struct protect_keys *keys = &from->keys.write;
     if (from->phase > QUIC_UP)
         return 0;
     if (type == PACKET_SHORT && !from->has_write)
@@ -250,6 +250,10 @@ static inline size_t wire_seal(struct connection *from, enum packet_type type, u
     memset(out + header + len, 0, all - len);
     if (type != PACKET_SHORT)
         packet_finish_long(out, header, 4, all);
-    return packet_seal(keys, out, header, number, 4, all);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, keys);
+    size_t total = packet_seal(&cipher, out, header, number, 4, all);
+    protect_cipher_end(&cipher);
+    return total;
 }
 #endif

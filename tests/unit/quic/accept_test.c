@@ -237,7 +237,7 @@ static void test_a_handshake_with_retry_completes_and_its_ids_are_checked(void *
     assert_int_equal(p->now_us - start, 4 * p->delay_us); /* one round trip more */
     pair_run(p, 1000000);
     assert_true(pair_agrees(p));
-    assert_true(connection_of(p->side[1].conn)->validated);
+    assert_true(connection_of(p->side[1].conn)->path.validated);
     assert_int_equal(metric(p, METRIC_RETRY_SENT), 1);
     assert_int_equal(metric(p, METRIC_AMPLIFICATION_BLOCKED), 0);
     pair_free(p);

@@ -30,8 +30,10 @@ static inline void forge_read_first(const uint8_t *bytes, size_t len, struct for
     out->scid = h.scid;
     out->token_len = h.token_len;
     conn_handshake_initial_keys(&h.dcid, false, &read, &write);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &read);
     assert_int_equal(
-        packet_open(&read, copy, &h, PACKET_NUMBER_NONE, &number, &payload, &payload_len, &first),
+        packet_open(&cipher, copy, &h, PACKET_NUMBER_NONE, &number, &payload, &payload_len, &first),
         0);
     struct reader r = reader_of(payload, payload_len);
     struct frame f;
@@ -63,7 +65,9 @@ static inline size_t forge_long(const struct protect_keys *keys, enum packet_typ
         len = pad_to - header - PACKET_TAG_LEN;
     }
     packet_finish_long(out, header, 4, len);
-    return packet_seal(keys, out, header, number, 4, len);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, keys);
+    return packet_seal(&cipher, out, header, number, 4, len);
 }
 
 /* An Initial of the server, as anybody who saw the first datagram can make it. */
@@ -121,8 +125,9 @@ static inline size_t forge_answer(struct pair *p, const struct forge_first *f,
                                   const struct key_pair *key, const struct cid *scid,
                                   bool lie_about_dcid, uint8_t *out, size_t cap)
 {
+    struct handshake_own own;
     struct handshake_config config = {
-        .mem = mem_system(), .entropy = &p->side[1].entropy, .key = key};
+        .mem = mem_system(), .entropy = &p->side[1].entropy, .own = &own};
     uint8_t static_secret[32], params_bytes[PARAMS_SIZE_MAX], payload[4096];
     struct handshake *h;
     struct handshake_secrets secrets;
@@ -130,7 +135,7 @@ static inline size_t forge_answer(struct pair *p, const struct forge_first *f,
     struct params params;
     const uint8_t *data;
     pair_fill(p, static_secret, sizeof static_secret);
-    config.static_secret = static_secret;
+    handshake_own_init(&own, key, static_secret);
     assert_int_equal(noise_handshake.open(&config, &h), 0);
     assert_int_equal(noise_handshake.on_bytes(h, HANDSHAKE_INITIAL, f->message, sizeof f->message),
                      HANDSHAKE_KEYS);

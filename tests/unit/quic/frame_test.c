@@ -58,6 +58,8 @@ static bool write_again(struct writer *w, const struct frame *f)
     case FRAME_DATAGRAM_LEN:
         return frame_write_datagram(w, f->u.datagram.data, f->u.datagram.len,
                                     f->type == FRAME_DATAGRAM_LEN);
+    case FRAME_IMMEDIATE_ACK: return frame_write_immediate_ack(w);
+    case FRAME_ACK_FREQUENCY: return frame_write_ack_frequency(w, &f->u.ack_frequency);
     default:
         assert_true(frame_is_stream(f->type));
         return frame_write_stream(w, f->u.stream.id, f->u.stream.offset, f->u.stream.data,
@@ -107,6 +109,9 @@ static const struct row rows[] = {
     {"DATAGRAM", {0x30, 'd'}, 2, true},
     {"DATAGRAM, empty", {0x31, 0x00}, 2, false},
     {"DATAGRAM LEN", {0x31, 0x03, 'd', 'e', 'f'}, 5, false},
+    {"IMMEDIATE_ACK", {0x1f}, 1, false},
+    {"ACK_FREQUENCY", {0x40, 0xaf, 0x01, 0x09, 0x80, 0x00, 0x61, 0xa8, 0x03}, 9, false},
+    {"ACK_FREQUENCY, all zero", {0x40, 0xaf, 0, 0, 0, 0}, 6, false},
 };
 enum { ROWS = sizeof rows / sizeof rows[0] };
 
@@ -133,7 +138,8 @@ static void test_every_frame_is_written_as_it_was_read(void **state)
         if (error != 0) print_message("%s\n", rows[i].what);
         assert_int_equal(error, QUIC_NO_ERROR);
         assert_int_equal(reader_left(&r), 0);
-        assert_int_equal(frame.type, rows[i].bytes[0]);
+        bool two_bytes = rows[i].bytes[0] == 0x40;
+        assert_int_equal(frame.type, rows[i].bytes[two_bytes ? 1 : 0]);
         for (size_t cap = 0; cap <= rows[i].len; cap++) {
             struct writer w = writer_of(out, cap);
             bool fits = cap == rows[i].len;
@@ -186,6 +192,11 @@ static void test_members_hold_what_the_bytes_say(void **state)
     assert_int_equal(f.u.close.frame_type, FRAME_CRYPTO);
     assert_memory_equal(f.u.close.reason, "no", 2);
     assert_false(f.u.close.application);
+    assert_int_equal(read_exact(rows[ROWS - 2].bytes, rows[ROWS - 2].len, &f, &left), 0);
+    assert_int_equal(f.u.ack_frequency.sequence, 1);
+    assert_int_equal(f.u.ack_frequency.threshold, 9);
+    assert_int_equal(f.u.ack_frequency.max_delay_us, 25000);
+    assert_int_equal(f.u.ack_frequency.reordering, 3);
 }
 
 #define MOST 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
@@ -195,10 +206,12 @@ static const struct {
     size_t len;
     int error;
 } malformed[] = {
-    {"unknown type 1f", {0x1f}, 1, QUIC_FRAME_ENCODING},
+    {"IMMEDIATE_ACK in two bytes", {0x40, 0x1f}, 2, QUIC_PROTOCOL_VIOLATION},
+    {"ACK_FREQUENCY in four bytes", {0x80, 0, 0, 0xaf, 0, 0, 0, 0}, 8, QUIC_PROTOCOL_VIOLATION},
     {"unknown type 20", {0x20}, 1, QUIC_FRAME_ENCODING},
     {"unknown type 32", {0x32}, 1, QUIC_FRAME_ENCODING},
-    {"unknown type of two bytes", {0x40, 0xaf}, 2, QUIC_FRAME_ENCODING},
+    {"unknown type of two bytes", {0x40, 0xb0}, 2, QUIC_FRAME_ENCODING},
+    {"unknown type ae", {0x40, 0xae, 0, 0, 0, 0}, 6, QUIC_FRAME_ENCODING},
     {"greatest type", {MOST}, 8, QUIC_FRAME_ENCODING},
     {"type cut off", {0x40}, 1, QUIC_FRAME_ENCODING},
     {"PING in two bytes", {0x40, 0x01}, 2, QUIC_PROTOCOL_VIOLATION},
@@ -350,13 +363,14 @@ static void test_frames_are_allowed_where_rfc_9000_table_3_says(void **state)
         uint64_t type;
         const char *where; /* I, H, 0, 1 as in the RFC */
     } table[] = {
-        {0x00, "IH01"}, {0x01, "IH01"},   {0x02, "IH1"}, {0x03, "IH1"},  {0x04, "01"},
-        {0x05, "01"},   {0x06, "IH1"},    {0x07, "1"},   {0x08, "01"},   {0x0c, "01"},
-        {0x0f, "01"},   {0x10, "01"},     {0x11, "01"},  {0x12, "01"},   {0x13, "01"},
-        {0x14, "01"},   {0x15, "01"},     {0x16, "01"},  {0x17, "01"},   {0x18, "01"},
-        {0x19, "1"},    {0x1a, "01"},     {0x1b, "1"},   {0x1c, "IH01"}, {0x1d, "01"},
-        {0x1e, "1"},    {0x1f, ""},       {0x2f, ""},    {0x30, "01"},   {0x31, "01"},
-        {0x32, ""},     {VARINT_MAX, ""},
+        {0x00, "IH01"},   {0x01, "IH01"}, {0x02, "IH1"}, {0x03, "IH1"},  {0x04, "01"},
+        {0x05, "01"},     {0x06, "IH1"},  {0x07, "1"},   {0x08, "01"},   {0x0c, "01"},
+        {0x0f, "01"},     {0x10, "01"},   {0x11, "01"},  {0x12, "01"},   {0x13, "01"},
+        {0x14, "01"},     {0x15, "01"},   {0x16, "01"},  {0x17, "01"},   {0x18, "01"},
+        {0x19, "1"},      {0x1a, "01"},   {0x1b, "1"},   {0x1c, "IH01"}, {0x1d, "01"},
+        {0x1e, "1"},      {0x1f, "1"},    {0x20, ""},    {0xae, ""},     {0xaf, "1"},
+        {0xb0, ""},       {0x2f, ""},     {0x30, "01"},  {0x31, "01"},   {0x32, ""},
+        {VARINT_MAX, ""},
     };
     (void)state;
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
@@ -374,7 +388,7 @@ static void test_frames_are_allowed_where_rfc_9000_table_3_says(void **state)
 static void test_frames_are_sorted_into_kinds(void **state)
 {
     (void)state;
-    for (uint64_t type = 0; type < 0x40; type++) {
+    for (uint64_t type = 0; type < 0xb0; type++) {
         bool quiet = type == 0 || type == 2 || type == 3 || type == 0x1c || type == 0x1d;
         bool probing = type == 0 || type == 0x18 || type == 0x1a || type == 0x1b;
         assert_int_equal(frame_is_ack_eliciting(type), !quiet);

@@ -27,8 +27,8 @@ static void assert_same_keys(struct pair *p)
 {
     assert_true(pair_agrees(p));
     const struct connection *client = side(p, 0), *server = side(p, 1);
-    assert_memory_equal(&client->read, &server->write, sizeof client->read);
-    assert_memory_equal(&client->write, &server->read, sizeof client->read);
+    assert_memory_equal(&client->keys.read, &server->keys.write, sizeof client->keys.read);
+    assert_memory_equal(&client->keys.write, &server->keys.read, sizeof client->keys.read);
     assert_true(cid_equal(&client->local_cid, &server->remote_cid));
     assert_true(cid_equal(&server->local_cid, &client->remote_cid));
 }

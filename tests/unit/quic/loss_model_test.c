@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: under random traffic the engine decides exactly what RFC 9002's pseudocode decides.
  * Method: a plain model keeps every packet in an array and walks all of it for each ACK and
- * each question; after each step both must agree on every packet's fate, on the bytes in flight
- * and on the next deadline. */
+ * each question; after each step both must agree on every packet's fate, on the bytes in flight,
+ * on the next deadline and on the patience that reordering has earned. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -32,6 +32,8 @@ struct model {
     struct rtt rtt;
     uint32_t pto_count;
     bool confirmed;
+    /* Patience: numbers, eighths of a round trip; the worst of this period of 16 round trips. */
+    uint64_t packets, eighths, seen_packets, seen_eighths, since_us;
 };
 struct world {
     struct model model;
@@ -58,7 +60,12 @@ static void on_packet(void *context, enum loss_space_name space, uint64_t number
 /* RFC 9002 A.10, over everything ever sent. @return the loss time */
 static uint64_t model_lose(struct world *w, struct model_space *s, bool commit)
 {
-    uint64_t delay_us = rtt_loss_delay_us(&w->model.rtt), loss_time_us = NONE;
+    uint64_t longer_us = w->model.rtt.smoothed_us > w->model.rtt.latest_us
+                             ? w->model.rtt.smoothed_us
+                             : w->model.rtt.latest_us;
+    uint64_t delay_us = longer_us + longer_us * w->model.eighths / 8, loss_time_us = NONE;
+
+    delay_us = delay_us < 1000 ? 1000 : delay_us;
 
     for (uint64_t n = 0; n < s->next && s->largest_acked != NONE && n < s->largest_acked; n++) {
         struct model_packet *p = &s->packets[n];
@@ -66,7 +73,8 @@ static uint64_t model_lose(struct world *w, struct model_space *s, bool commit)
         if (p->acked || p->lost || (p->flags & SENT_IN_FLIGHT) == 0) {
             continue;
         }
-        if (commit && (s->largest_acked >= n + 3 || w->now_us >= p->time_us + delay_us)) {
+        if (commit &&
+            (s->largest_acked >= n + w->model.packets || w->now_us >= p->time_us + delay_us)) {
             p->lost = true;
             w->lost++;
         } else if (p->time_us + delay_us < loss_time_us) {
@@ -143,6 +151,8 @@ static void check(struct world *w)
     assert_int_equal(w->rtt.smoothed_us, w->model.rtt.smoothed_us);
     assert_int_equal(w->rtt.variance_us, w->model.rtt.variance_us);
     assert_int_equal(w->rtt.min_us, w->model.rtt.min_us);
+    assert_int_equal(w->loss.reorder.packets, w->model.packets);
+    assert_int_equal(w->loss.reorder.eighths, w->model.eighths);
 }
 
 static void step_send(struct world *w, enum loss_space_name space)
@@ -172,6 +182,47 @@ static void step_send(struct world *w, enum loss_space_name space)
     }
 }
 
+static uint64_t at_most(uint64_t value, uint64_t max)
+{
+    return value < max ? value : max;
+}
+
+/* A packet arrives behind one that was sent later: what patience would it have taken? */
+static void model_late(struct world *w, const struct model_space *s, uint64_t n)
+{
+    struct model *m = &w->model;
+    uint64_t packets = at_most(s->largest_acked - n + 1, 4096), eighths = 1;
+    uint64_t longer_us =
+        m->rtt.smoothed_us > m->rtt.latest_us ? m->rtt.smoothed_us : m->rtt.latest_us;
+    uint64_t age_us = w->now_us - s->packets[n].time_us;
+
+    packets = packets < 3 ? 3 : packets;
+    while (eighths < 25 && age_us * 8 >= longer_us * (8 + eighths)) {
+        eighths++;
+    }
+    m->seen_packets = packets > m->seen_packets ? packets : m->seen_packets;
+    m->seen_eighths = eighths > m->seen_eighths ? eighths : m->seen_eighths;
+    if (s->packets[n].lost) {
+        m->packets = packets > m->packets ? packets : m->packets;
+        m->eighths = eighths > m->eighths ? eighths : m->eighths;
+    }
+}
+
+static void model_forgive(struct world *w)
+{
+    struct model *m = &w->model;
+    uint64_t packets = 3 + (m->packets - 3) / 2, eighths = 1 + (m->eighths - 1) / 2;
+
+    if (w->now_us - m->since_us < 16 * m->rtt.smoothed_us) {
+        return;
+    }
+    m->packets = at_most(m->packets, packets > m->seen_packets ? packets : m->seen_packets);
+    m->eighths = at_most(m->eighths, eighths > m->seen_eighths ? eighths : m->seen_eighths);
+    m->seen_packets = 0;
+    m->seen_eighths = 0;
+    m->since_us = w->now_us;
+}
+
 static void model_take(struct world *w, struct model_space *s, uint64_t first, uint64_t last,
                        bool *any, bool *eliciting)
 {
@@ -183,6 +234,9 @@ static void model_take(struct world *w, struct model_space *s, uint64_t first, u
 
         if (p->acked || forgotten) {
             continue;
+        }
+        if (s->largest_acked != NONE && n < s->largest_acked) {
+            model_late(w, s, n);
         }
         p->acked = true;
         *any = true;
@@ -223,6 +277,7 @@ static void step_ack(struct world *w, enum loss_space_name space)
             rtt_on_sample(&w->model.rtt, w->now_us, w->now_us - s->packets[largest].time_us,
                           space == LOSS_INITIAL ? 0 : 1000, w->model.confirmed, 25000);
         }
+        model_forgive(w);
         (void)model_lose(w, s, true);
         w->model.pto_count = 0;
     }
@@ -262,6 +317,9 @@ static void run(struct world *w, uint64_t seed)
     rtt_init(&w->rtt);
     rtt_init(&w->model.rtt);
     w->now_us = 5000000;
+    w->model.packets = 3;
+    w->model.eighths = 1;
+    w->model.since_us = w->now_us;
     /* A server: the anti-deadlock timer has its own tests. */
     loss_init(&w->loss, &w->counter.mem, &w->budget, false, &w->rtt, NULL, 0, w->now_us);
     w->loss.on_packet = on_packet;

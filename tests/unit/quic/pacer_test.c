@@ -128,6 +128,21 @@ static void test_a_smaller_bucket_takes_tokens_away(void **state)
     assert_int_equal(pacer_budget_bytes(&p, 0), 12000);
 }
 
+static void test_a_controllers_own_rate_is_taken_as_it_is(void **state)
+{
+    struct pacer p;
+
+    (void)state;
+    pacer_init(&p, 0, 120000, 100000, 1200);
+    pacer_set_own_rate(&p, 0, 15000000, 1200);
+    assert_int_equal(p.rate_bytes_per_s, 15000000);
+    assert_int_equal(p.burst_bytes, 30000);
+    pacer_set_own_rate(&p, 0, 0, 1200);
+    assert_int_equal(p.rate_bytes_per_s, 1);
+    pacer_set_own_rate(&p, 0, UINT64_MAX, 1200);
+    assert_int_equal(p.rate_bytes_per_s, 100000000000u);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_a_wish_larger_than_the_bucket_waits_for_a_full_bucket),
         cmocka_unit_test(test_a_clock_that_stands_still_or_goes_back_earns_nothing),
         cmocka_unit_test(test_a_smaller_bucket_takes_tokens_away),
+        cmocka_unit_test(test_a_controllers_own_rate_is_taken_as_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

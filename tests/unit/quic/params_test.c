@@ -32,6 +32,7 @@ static void params_fill(struct params *p)
     p->max_ack_delay_ms = (1 << 14) - 1;
     p->active_connection_id_limit = 4;
     p->max_datagram_frame_size = 65535;
+    p->min_ack_delay_us = 16383000;
     p->disable_active_migration = true;
     p->has_initial_scid = true;
     p->initial_scid = id_a;
@@ -103,6 +104,7 @@ static void test_absent_parameters_have_their_defaults(void **state)
     assert_int_equal(p.max_ack_delay_ms, 25);
     assert_int_equal(p.active_connection_id_limit, 2);
     assert_int_equal(p.max_datagram_frame_size, 0);
+    assert_true(p.min_ack_delay_us == PARAMS_ABSENT);
     assert_int_equal(p.suites, 1);
     assert_int_equal(p.suite, 1);
     assert_int_equal(p.network_len, 0);
@@ -138,6 +140,7 @@ static void test_what_does_not_fit_is_not_written(void **state)
 
 #define MOST 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
 #define SIXTEEN 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+#define MIN_ACK_DELAY 0xc0, 0, 0, 0, 0xff, 0x04, 0xde, 0x1b
 enum { C = 1, S = 2, CS = 3 }; /* from whom these bytes are good */
 static const struct {
     const char *what;
@@ -186,6 +189,25 @@ static const struct {
     {"preferred address, one byte too long", {0x0d, 43, [26] = 1}, 45, 0},
     {"preferred address, id of 21", {0x0d, 62, [26] = 21}, 64, 0},
     {"datagrams", {0x20, 1, 5}, 3, CS},
+    {"datagrams twice", {0x20, 1, 5, 0x20, 1, 5}, 6, 0},
+    {"min_ack_delay 0", {MIN_ACK_DELAY, 1, 0}, 10, CS},
+    {"min_ack_delay as large as max_ack_delay", {MIN_ACK_DELAY, 4, 0x80, 0, 0x61, 0xa8}, 13, CS},
+    {"min_ack_delay above max_ack_delay", {MIN_ACK_DELAY, 4, 0x80, 0, 0x61, 0xa9}, 13, 0},
+    {"min_ack_delay above a later max_ack_delay",
+     {MIN_ACK_DELAY, 2, 0x43, 0xe9, 0x0b, 1, 1},
+     14,
+     0},
+    {"min_ack_delay below an earlier max_ack_delay",
+     {0x0b, 1, 1, MIN_ACK_DELAY, 2, 0x43, 0xe8},
+     14,
+     CS},
+    {"min_ack_delay 2^24", {MIN_ACK_DELAY, 4, 0x81, 0, 0, 0}, 13, 0},
+    {"min_ack_delay twice", {MIN_ACK_DELAY, 1, 0, MIN_ACK_DELAY, 1, 0}, 20, 0},
+    {"min_ack_delay, empty", {MIN_ACK_DELAY, 0}, 9, 0},
+    {"min_ack_delay under an older draft's id",
+     {0xc0, 0, 0, 0, 0xff, 0x04, 0xde, 0x1a, 1, 0},
+     10,
+     CS},
     {"suite of one byte", {0x40, 0x01 | 0x40, 1, 1}, 4, CS}, /* id 0x41: merely unknown */
     {"suites: none", {0x80, 0, 0x40, 1, 0}, 5, 0},
     {"suites: one", {0x80, 0, 0x40, 1, 1, 2}, 6, CS},
@@ -299,6 +321,50 @@ static void test_the_suite_is_the_best_that_both_offer(void **state)
     assert_int_equal(params_suite_check(&p, true), QUIC_TRANSPORT_PARAMETER);
 }
 
+/* The whole of wire.md 7.3, over the wire: both lists, both choices, what a liar may say. */
+static void test_a_suite_is_agreed_over_the_wire(void **state)
+{
+    (void)state;
+    for (unsigned row = 0; row < 4; row++) {
+        bool server_aes = (row & 1) != 0, client_aes = (row & 2) != 0;
+        struct params ours, seen;
+        uint8_t out[64];
+        struct writer w = writer_of(out, sizeof out);
+        params_init(&ours);
+        if (server_aes) ours.suites |= 2;
+        assert_int_equal(params_decode(out, params_encode(&w, &ours, true, 0), true, &seen), 0);
+        assert_int_equal(seen.suites, server_aes ? 3 : 1);
+        params_init(&ours);
+        ours.suite = params_suite_choose(&seen, client_aes);
+        assert_int_equal(ours.suite, server_aes && client_aes ? 2 : 1);
+        w = writer_of(out, sizeof out);
+        assert_int_equal(params_decode(out, params_encode(&w, &ours, false, 0), false, &seen), 0);
+        assert_int_equal(seen.suite, ours.suite);
+        assert_int_equal(params_suite_check(&seen, server_aes), 0);
+        /* Suite 02 from a client, whatever was offered. */
+        seen.suite = 2;
+        assert_int_equal(params_suite_check(&seen, server_aes),
+                         server_aes ? 0 : QUIC_TRANSPORT_PARAMETER);
+    }
+}
+
+static void test_zero_is_a_value_and_not_absence(void **state)
+{
+    struct params ours, seen;
+    uint8_t out[64];
+    struct writer w = writer_of(out, sizeof out);
+    (void)state;
+    params_init(&ours);
+    ours.active_connection_id_limit = 4;
+    ours.max_datagram_frame_size = 1200;
+    ours.min_ack_delay_us = 0; /* a value, not absence */
+    assert_int_equal(params_decode(out, params_encode(&w, &ours, false, 0), false, &seen), 0);
+    assert_int_equal(seen.active_connection_id_limit, 4);
+    assert_int_equal(seen.max_datagram_frame_size, 1200);
+    assert_int_equal(seen.min_ack_delay_us, 0);
+    assert_false(seen.disable_active_migration);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +378,8 @@ int main(void)
         cmocka_unit_test(test_every_truncation_is_read_or_refused),
         cmocka_unit_test(test_connection_ids_are_checked_in_both_roles),
         cmocka_unit_test(test_the_suite_is_the_best_that_both_offer),
+        cmocka_unit_test(test_a_suite_is_agreed_over_the_wire),
+        cmocka_unit_test(test_zero_is_a_value_and_not_absence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

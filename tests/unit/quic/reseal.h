@@ -30,7 +30,7 @@ static inline size_t reseal_packet(struct connection *from, enum packet_type typ
     enum loss_space_name space = type == PACKET_SHORT     ? LOSS_APPLICATION
                                  : type == PACKET_INITIAL ? LOSS_INITIAL
                                                           : LOSS_HANDSHAKE;
-    const struct protect_keys *keys = type == PACKET_SHORT     ? &from->write
+    const struct protect_keys *keys = type == PACKET_SHORT     ? &from->keys.write
                                       : type == PACKET_INITIAL ? &from->hs->initial_write
                                                                : &from->hs->adopted->write;
     struct writer w = writer_of(out, cap);
@@ -51,7 +51,10 @@ static inline size_t reseal_packet(struct connection *from, enum packet_type typ
     if (type != PACKET_SHORT)
         packet_finish_long(out, header, 4, len);
     out[0] |= spoil;
-    size_t total = packet_seal(keys, out, header, number, 4, len);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, keys);
+    size_t total = packet_seal(&cipher, out, header, number, 4, len);
+    protect_cipher_end(&cipher);
     (void)loss_packet_sent(&from->loss, space, now_us, (uint32_t)total,
                            SENT_ACK_ELICITING | SENT_IN_FLIGHT);
     return total;
@@ -81,10 +84,12 @@ static inline void reseal_open(struct pair *p, int to, const uint8_t *bytes, siz
         uint8_t *payload, first;
         size_t payload_len;
         struct frame f;
-        if (packet_parse(copy + at, len - at, &h) != 0)
+        struct protect_cipher cipher;
+        if (packet_parse(copy + at, len - at, &h) != 0 || !c->has_read)
             return;
-        if (h.type == PACKET_SHORT && c->has_read &&
-            packet_open(&c->read, copy + at, &h, c->largest[2], &number, &payload, &payload_len,
+        protect_cipher_init(&cipher, &c->keys.read);
+        if (h.type == PACKET_SHORT &&
+            packet_open(&cipher, copy + at, &h, c->largest[2], &number, &payload, &payload_len,
                         &first) == 0) {
             struct reader r = reader_of(payload, payload_len);
             while (reader_left(&r) > 0 && frame_read(&r, &f) == 0)

@@ -379,6 +379,56 @@ static void test_steady_state_allocates_nothing_per_packet(void **state)
     fixture_close(&f);
 }
 
+/* 300 packets in a ring that grows with them, each with its own delivery state. */
+static void test_delivery_state_stays_with_its_packet(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_open(&f, UINT64_MAX, 0);
+    assert_null(sent_delivery(&f.sent, 0));
+    (void)send_packet(&f, 0, 1, SENT_ACK_ELICITING);
+    assert_null(sent_delivery(&f.sent, 0)); /* nobody asked for it */
+    sent_keep_delivery(&f.sent);
+    for (uint64_t n = 1; n < 300; n++) {
+        (void)send_packet(&f, n, 1, SENT_ACK_ELICITING);
+        if (sent_delivery(&f.sent, n) != NULL) {
+            sent_delivery(&f.sent, n)->delivered = (uint32_t)n;
+        }
+    }
+    assert_null(sent_delivery(&f.sent, 300));
+    for (uint64_t n = 40; n < 300; n++) {
+        assert_int_equal(sent_delivery(&f.sent, n)->delivered, n);
+    }
+    fixture_close(&f);
+}
+
+static void test_a_failing_delivery_ring_leaves_everything_as_it_was(void **state)
+{
+    (void)state;
+    for (uint64_t fail = 1; fail <= 2; fail++) {
+        struct fixture f;
+        uint32_t capacity;
+        uint64_t used;
+
+        fixture_open(&f, UINT64_MAX, 0);
+        sent_keep_delivery(&f.sent);
+        (void)send_packet(&f, 0, 1, SENT_ACK_ELICITING);
+        capacity = f.sent.packet_capacity;
+        used = f.budget.used;
+        while (f.sent.next + 5 <= capacity) {
+            (void)send_packet(&f, 0, 1, SENT_ACK_ELICITING);
+        }
+        f.counter.fail_at = fail;
+        assert_int_equal(sent_begin(&f.sent, NULL), WEIR_E_MEMORY);
+        assert_int_equal(f.sent.packet_capacity, capacity);
+        assert_int_equal(f.budget.used, used);
+        (void)send_packet(&f, 0, 1, SENT_ACK_ELICITING);
+        assert_int_equal(f.sent.packet_capacity, capacity * 2);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +447,8 @@ int main(void)
         cmocka_unit_test(test_trim_gives_everything_back_only_when_empty),
         cmocka_unit_test(test_acked_stretches_are_skipped_in_few_steps),
         cmocka_unit_test(test_steady_state_allocates_nothing_per_packet),
+        cmocka_unit_test(test_delivery_state_stays_with_its_packet),
+        cmocka_unit_test(test_a_failing_delivery_ring_leaves_everything_as_it_was),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,7 @@ enum { PIECE_ROOM = 2 + HANDSHAKE_PIECE_MAX, DATAGRAM = PACKET_DATAGRAM_MIN };
 /* One side: what it starts from, and what the walk through Noise finds. */
 struct side {
     uint8_t seed[32], static_secret[32], ephemeral_secret[32];
+    struct handshake_own own;
     struct key_pair key;
     struct x25519_pair s, e;
     struct cid scid;
@@ -150,12 +151,12 @@ static void fill_ephemeral(void *context, void *out, size_t len)
 static struct handshake *provider_open(struct side *s, struct entropy *entropy, bool client)
 {
     struct handshake *h = NULL;
+    handshake_own_init(&s->own, &s->key, s->static_secret);
     entropy->fill = fill_ephemeral;
     entropy->context = s;
     struct handshake_config config = {.mem = mem_system(),
                                       .entropy = entropy,
-                                      .key = &s->key,
-                                      .static_secret = s->static_secret,
+                                      .own = &s->own,
                                       .client = client};
     assert_int_equal(noise_handshake.open(&config, &h), 0);
     return h;
@@ -307,7 +308,9 @@ static size_t long_packet(uint8_t *packet, enum packet_type type, const struct c
     }
     size_t payload = writer_len(&w) - header;
     packet_finish_long(packet, header, 1, payload);
-    return packet_seal(&keys, packet, header, 0, 1, payload);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &keys);
+    return packet_seal(&cipher, packet, header, 0, 1, payload);
 }
 
 static size_t initial_datagram(const struct vectors *v, uint8_t datagram[DATAGRAM])
@@ -333,7 +336,9 @@ static void put_one_rtt(struct vectors *v)
     assert_true(frame_write_stream(&w, 0, 0, data, sizeof data - 1, true, true));
     size_t payload = writer_len(&w) - header;
     put(v, "client_one_rtt_payload", packet + header, payload);
-    put(v, "client_one_rtt_packet", packet, packet_seal(&keys, packet, header, 0, 1, payload));
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &keys);
+    put(v, "client_one_rtt_packet", packet, packet_seal(&cipher, packet, header, 0, 1, payload));
 }
 
 static void put_retry(struct vectors *v)
@@ -439,8 +444,10 @@ static void open_first(uint8_t datagram[DATAGRAM], struct packet_header *h,
     assert_int_equal(h->packet_len, DATAGRAM);
     schedule_initial(schedule_salt, SCHEDULE_SALT_SIZE, h->dcid.bytes, h->dcid.len, client, server);
     assert_int_equal(protect_keys_derive(&keys, AEAD_CHACHA20_POLY1305, client), 0);
+    struct protect_cipher cipher;
+    protect_cipher_init(&cipher, &keys);
     assert_int_equal(
-        packet_open(&keys, datagram, h, PACKET_NUMBER_NONE, &number, &payload, &len, &first), 0);
+        packet_open(&cipher, datagram, h, PACKET_NUMBER_NONE, &number, &payload, &len, &first), 0);
     assert_int_equal(number, 0);
     struct reader r = reader_of(payload, len);
     assert_int_equal(frame_read(&r, &f), 0);
