@@ -68,8 +68,16 @@ static int host_dial_socket(void *context, const struct endpoint *remote, uint32
 static int host_resolve(void *context, const char *name, uint64_t token)
 {
     struct host *host = context;
+    int code = resolve_start(&host->resolve, name, token);
 
-    return resolve_start(&host->resolve, name, token);
+    if (code == WEIR_E_LIMIT) {
+        log_write(node_log(host->node), clock_now_us(), LOG_WARN,
+                  "%d names are looked up at once and that is the limit (lookups): dial fewer at a"
+                  " time, or by numbers",
+                  RESOLVE_NAMES_MAX);
+    }
+    turn_poke(host);
+    return code;
 }
 
 static void host_resolve_cancel(void *context, uint64_t token)
@@ -77,6 +85,15 @@ static void host_resolve_cancel(void *context, uint64_t token)
     struct host *host = context;
 
     resolve_cancel(&host->resolve, token);
+}
+
+static void host_network_changed(void *context)
+{
+    struct host *host = context;
+
+    turn_retry(host);
+    ports_network_changed(&host->ports);
+    turn_poke(host);
 }
 
 static uint64_t host_now_us(void *context)
@@ -181,6 +198,7 @@ static struct host *host_make(const struct mem *mem)
         free_shell(host);
         return NULL;
     }
+    udp_batch_init(&host->batch, host->batch.bytes);
     return host;
 }
 
@@ -202,6 +220,7 @@ int host_open(const struct host_options *options, struct host **out, weir_error 
         (void)uv_loop_close(&host->loop);
         return fail_descriptors(host, error);
     }
+    host->spin_us = options->spin_us < HOST_SPIN_MAX_US ? options->spin_us : HOST_SPIN_MAX_US;
     host->ports.mem = mem;
     host->ports.loop = &host->loop;
     host->ports.options.calls = calls;
@@ -255,6 +274,7 @@ const struct node_driver host_driver = {
     .dial_socket = host_dial_socket,
     .resolve = host_resolve,
     .resolve_cancel = host_resolve_cancel,
+    .network_changed = host_network_changed,
     .now_us = host_now_us,
     .poll = host_poll,
     .flush = host_flush,

@@ -13,10 +13,17 @@ static void watch(struct port_socket *s, int events)
     WEIR_ASSERT(result == 0); /* it fails only on a handle that is closing */
 }
 
+static void note_readable(struct port_socket *s)
+{
+    s->is_readable = true;
+    if (s->number != 0) s->ports->readable |= UINT64_C(1) << (s->number - 1);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct port_socket *s = poll->data;
 
+    s->ports->has_news = true;
     if (status < 0) {
         /* libuv ends its watch when the socket has an error to report. It is about some earlier
          * datagram: fetch it, so that it is gone, and go on. */
@@ -24,13 +31,13 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         socklen_t len = sizeof number;
 
         (void)getsockopt(s->udp.fd, SOL_SOCKET, SO_ERROR, &number, &len);
-        s->is_readable = true;
+        note_readable(s);
         s->is_writable = true;
         watch(s, UV_READABLE);
         s->ports->is_changed = true;
         return;
     }
-    if ((events & UV_READABLE) != 0) s->is_readable = true;
+    if ((events & UV_READABLE) != 0) note_readable(s);
     if ((events & UV_WRITABLE) != 0) s->is_writable = true;
 }
 
@@ -128,6 +135,13 @@ static bool is_own(const struct ports *ports, uint16_t number)
     return false;
 }
 
+static void keep_port(struct ports *ports, unsigned at, const struct port *port)
+{
+    if (port->ip6 != NULL) port->ip6->number = at + 1;
+    if (port->ip4 != NULL) port->ip4->number = at + 1;
+    ports->port[at] = *port;
+}
+
 static int open_port(struct ports *ports, const struct endpoint *want, uint32_t *number,
                      weir_error *error)
 {
@@ -156,7 +170,7 @@ static int open_port(struct ports *ports, const struct endpoint *want, uint32_t 
                          " port",
                          want->port);
     if (code != 0) return code;
-    ports->port[at] = port;
+    keep_port(ports, at, &port);
     *number = at + 1;
     return 0;
 }
@@ -189,15 +203,20 @@ void ports_unlisten(struct ports *ports, uint32_t number)
     port = &ports->port[number - 1];
     socket_close(ports, port->ip6);
     socket_close(ports, port->ip4);
+    socket_close(ports, port->stand_in);
     memset(port, 0, sizeof *port);
 }
 
 struct port_socket *ports_socket(struct ports *ports, uint32_t number, uint8_t family)
 {
+    struct port *port;
+    struct port_socket *s = NULL;
+
     if (number == 0 || number > PORTS_MAX) return NULL;
-    if (family == ENDPOINT_IP6) return ports->port[number - 1].ip6;
-    if (family == ENDPOINT_IP4) return ports->port[number - 1].ip4;
-    return NULL;
+    port = &ports->port[number - 1];
+    if (family == ENDPOINT_IP6) s = port->ip6;
+    if (family == ENDPOINT_IP4) s = port->ip4;
+    return s != NULL && s->is_gone && port->stand_in != NULL ? port->stand_in : s;
 }
 
 /* How far an address reaches: from a socket bound to one of these the kernel sends only to the
@@ -218,7 +237,7 @@ static enum reach reach_of(const struct endpoint *e)
 
 static bool can_reach(const struct port_socket *s, const struct endpoint *remote)
 {
-    if (s == NULL) return false;
+    if (s == NULL || s->is_gone) return false;
     return endpoint_is_unspecified(&s->udp.bound) || reach_of(&s->udp.bound) == reach_of(remote);
 }
 
@@ -229,6 +248,8 @@ static uint32_t find_dialable(struct ports *ports, const struct endpoint *remote
 
     for (n = 1; n <= PORTS_MAX; n++) {
         if (ports->port[n - 1].is_listening != is_listening) continue;
+        /* A stand-in goes when the address is back: nothing new for it. */
+        if (ports->port[n - 1].stand_in != NULL) continue;
         if (can_reach(ports_socket(ports, n, remote->family), remote)) return n;
     }
     return 0;
@@ -251,9 +272,36 @@ int ports_dial(struct ports *ports, const struct endpoint *remote, uint32_t *num
     if (!find_free(ports, &at)) return WEIR_E_LIMIT;
     code = socket_open(ports, &any, remote->family == ENDPOINT_IP6 ? &port.ip6 : &port.ip4, NULL);
     if (code != 0) return code == WEIR_E_UNREACHABLE ? code : WEIR_E_SOCKET;
-    ports->port[at] = port;
+    keep_port(ports, at, &port);
     *number = at + 1;
     return 0;
+}
+
+static void look_again(struct ports *ports, uint32_t number, struct port_socket *s)
+{
+    struct port *port = &ports->port[number - 1];
+    struct endpoint any = {0};
+
+    if (s == NULL) return;
+    s->is_gone = !udp_socket_network_changed(&s->udp);
+    if (!s->is_gone) return;
+    any.family = s->udp.bound.family;
+    if (socket_open(ports, &any, &port->stand_in, NULL) == 0) port->stand_in->number = number;
+}
+
+void ports_network_changed(struct ports *ports)
+{
+    uint32_t n;
+
+    for (n = 1; n <= PORTS_MAX; n++) {
+        struct port *port = &ports->port[n - 1];
+
+        /* A new one each time: whether the old one suits the new network cannot be known. */
+        socket_close(ports, port->stand_in);
+        port->stand_in = NULL;
+        look_again(ports, n, port->ip6);
+        look_again(ports, n, port->ip4);
+    }
 }
 
 void ports_want_write(struct ports *ports, struct port_socket *s, bool wanted)

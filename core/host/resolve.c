@@ -5,6 +5,7 @@
 #include "host/sockaddr.h"
 #include "weir.h"
 #include <string.h>
+#include <strings.h>
 
 /* One of the two lookups of a name. */
 struct lookup {
@@ -47,6 +48,7 @@ static void request_settle(struct resolve *r, struct resolve_request *q)
     for (i = 0; i < RESOLVE_NAMES_MAX; i++) {
         if (r->requests[i] == q) r->requests[i] = NULL;
     }
+    r->count--;
     mem_free(r->mem, q, sizeof *q);
 }
 
@@ -76,6 +78,7 @@ static void lookup_done(uv_getaddrinfo_t *uv, int status, struct addrinfo *list)
     l->is_done = true;
     l->error = status;
     r->lookups--;
+    r->has_news = true;
     if (status == 0) keep_addresses(l, list);
     if (list != NULL) uv_freeaddrinfo(list);
     if (l->count > 0 && q->first_us == 0) {
@@ -102,10 +105,46 @@ static void lookup_start(struct resolve *r, struct resolve_request *q, struct lo
     if (result == 0) r->lookups++;
 }
 
+static bool is_localhost(const char *name)
+{
+    static const char localhost[] = ".localhost";
+    size_t len = strlen(name), own = sizeof localhost - 1;
+
+    if (len > 0 && name[len - 1] == '.') len--;
+    if (len == own - 1) return strncasecmp(name, localhost + 1, len) == 0;
+    return len > own && strncasecmp(name + len - own, localhost, own) == 0;
+}
+
+static void answer_localhost(struct resolve_request *q)
+{
+    static const uint8_t loopback[16] = {[15] = 1};
+
+    q->ip6.addresses[0] = endpoint_ip6(loopback, 0, 0);
+    q->ip4.addresses[0] = endpoint_ip4(127, 0, 0, 1, 0);
+    q->ip6.count = q->ip4.count = 1;
+    q->ip6.is_done = q->ip4.is_done = true;
+    q->ip6_first = true;
+}
+
+/* @return 0, or why neither lookup could be started */
+static int request_start(struct resolve *r, struct resolve_request *q, const char *name)
+{
+    if (is_localhost(name)) {
+        answer_localhost(q);
+        return 0;
+    }
+    lookup_start(r, q, &q->ip6, name, AF_INET6);
+    lookup_start(r, q, &q->ip4, name, AF_INET);
+    if (q->ip6.is_started || q->ip4.is_started) return 0;
+    /* libuv refuses at once what is no name at all, or for want of memory. */
+    return q->ip4.error == UV_ENOMEM ? WEIR_E_MEMORY : WEIR_E_HOST_UNKNOWN;
+}
+
 int resolve_start(struct resolve *r, const char *name, uint64_t token)
 {
     struct resolve_request *q;
     unsigned i;
+    int error;
 
     for (i = 0; i < RESOLVE_NAMES_MAX && r->requests[i] != NULL; i++) continue;
     if (i == RESOLVE_NAMES_MAX) return WEIR_E_LIMIT;
@@ -113,16 +152,13 @@ int resolve_start(struct resolve *r, const char *name, uint64_t token)
     if (q == NULL) return WEIR_E_MEMORY;
     q->resolve = r;
     q->token = token;
-    lookup_start(r, q, &q->ip6, name, AF_INET6);
-    lookup_start(r, q, &q->ip4, name, AF_INET);
-    if (!q->ip6.is_started && !q->ip4.is_started) {
-        /* libuv refuses at once what is no name at all, or for want of memory. */
-        int error = q->ip4.error;
-
+    error = request_start(r, q, name);
+    if (error != 0) {
         mem_free(r->mem, q, sizeof *q);
-        return error == UV_ENOMEM ? WEIR_E_MEMORY : WEIR_E_HOST_UNKNOWN;
+        return error;
     }
     r->requests[i] = q;
+    r->count++;
     return 0;
 }
 
@@ -179,6 +215,7 @@ bool resolve_next(struct resolve *r, uint64_t now_us, struct resolve_answer *out
 {
     unsigned i;
 
+    if (r->count == 0) return false;
     for (i = 0; i < RESOLVE_NAMES_MAX; i++) {
         struct resolve_request *q = r->requests[i];
 
@@ -195,6 +232,7 @@ uint64_t resolve_deadline(const struct resolve *r)
     uint64_t earliest = UINT64_MAX;
     unsigned i;
 
+    if (r->count == 0) return earliest;
     for (i = 0; i < RESOLVE_NAMES_MAX; i++) {
         const struct resolve_request *q = r->requests[i];
         uint64_t due;

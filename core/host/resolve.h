@@ -13,7 +13,12 @@
  * per name. So the first family that has addresses waits for the second at most RESOLVE_WAIT_US,
  * and then goes alone. (RFC 8305 waits 50 ms because it can add late addresses; here they would be
  * lost, so the wait is the delay between two attempts of a dial, 250 ms: no attempt of the second
- * family would have begun before.) A family without addresses makes nobody wait less. */
+ * family would have begun before.) A family without addresses makes nobody wait less.
+ *
+ * "localhost" and the names below it are this machine and no one is asked (RFC 6761 section 6.3):
+ * a name server, or a thread that is busy with a dead one, has no say in them.
+ *
+ * No answer is kept for later, so none outlives the network that it is of. */
 
 enum {
     RESOLVE_NAMES_MAX = 16,      /**< in flight; one more is refused with WEIR_E_LIMIT */
@@ -27,6 +32,8 @@ struct resolve {
     const struct host_calls *calls;
     uv_loop_t *loop;
     struct resolve_request *requests[RESOLVE_NAMES_MAX];
+    uint32_t count;            /**< of requests */
+    bool has_news;             /**< a lookup ended; who waits for that clears it */
     uint32_t lookups;          /**< that libuv still has: their memory cannot go */
 };
 struct resolve_answer {

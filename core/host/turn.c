@@ -21,6 +21,14 @@
  * descriptor stands for wake. Whoever waits for it with a loop of their own misses nothing:
  * everything that changes the set outside of poll also makes it ready.
  *
+ * To sleep and be woken costs more than all else that a small request needs, so a host may be told
+ * to spin: to ask the loop over and over, for a bounded time, before it sleeps. It does so only
+ * with peers, and once for each time that packets came or went: an idle node sleeps, and datagrams
+ * that are no packets of anybody's keep no one awake. A spin is turns of the same loop, so it ends
+ * by whatever would have ended the sleep: a wake, a name's answer, a socket that can be written to;
+ * the deadline is looked at by the clock. Where spins find nothing, because the peer is far away or
+ * needs the very core that is spun on, more and more of them are left out.
+ *
  * There is no queue of datagrams. When a socket is full the one run that did not fit stays, and the
  * node is not asked for more until it has left: the back-pressure reaches the congestion
  * controller's pacing and, through it, the writers. */
@@ -28,6 +36,7 @@
 enum {
     SEND_RUNS_MAX = 64,  /* per pass: 4 MiB; then it is the turn of what arrived */
     EVENT_TURNS_MAX = 4, /* polls in a row that may give events and not look at sockets */
+    SPIN_MISSES_MAX = 6, /* then one spin of 64 is tried */
     RETRY_US = 1000,     /* the system has no buffers, or a deadline is due while blocked */
 };
 
@@ -52,6 +61,8 @@ static void on_wake(uv_poll_t *poll, int status, int events)
 static void run_loop(struct host *host, uv_run_mode mode)
 {
     host->ports.is_changed = false;
+    host->ports.has_news = false;
+    host->resolve.has_news = false;
     (void)uv_run(&host->loop, mode);
 }
 
@@ -223,9 +234,8 @@ static void take_answers(struct host *host, uint64_t now_us)
     }
 }
 
-static void take_datagrams(struct host *host, uint32_t number, uint8_t family, uint64_t now_us)
+static void take_datagrams(struct host *host, struct port_socket *s, uint64_t now_us)
 {
-    struct port_socket *s = ports_socket(&host->ports, number, family);
     unsigned i, count;
 
     if (s == NULL || !s->is_readable) return;
@@ -234,7 +244,7 @@ static void take_datagrams(struct host *host, uint32_t number, uint8_t family, u
     /* The node may close the socket while it looks at the batch; the memory of both stays until the
      * loop runs. */
     for (i = 0; i < count && !s->is_closed; i++) {
-        host->batch.in[i].socket = number;
+        host->batch.in[i].socket = s->number;
         give(host, NODE_INPUT_DATAGRAM, &host->batch.in[i], now_us);
     }
 }
@@ -242,8 +252,7 @@ static void take_datagrams(struct host *host, uint32_t number, uint8_t family, u
 /* What the loop noted, and what is due. */
 static void take_in(struct host *host)
 {
-    uint64_t now_us;
-    uint32_t n;
+    uint64_t now_us, readable;
 
     if (host->timer_ready) timer_reset(host);
     if (host->wake_ready) {
@@ -253,22 +262,69 @@ static void take_in(struct host *host)
     }
     now_us = clock_now_us();
     take_answers(host, now_us);
-    for (n = 1; n <= PORTS_MAX; n++) {
-        take_datagrams(host, n, ENDPOINT_IP6, now_us);
-        take_datagrams(host, n, ENDPOINT_IP4, now_us);
+    readable = host->ports.readable;
+    host->ports.readable = 0;
+    while (readable != 0) {
+        const struct port *port = &host->ports.port[__builtin_ctzll(readable)];
+
+        readable &= readable - 1;
+        take_datagrams(host, port->ip6, now_us);
+        take_datagrams(host, port->ip4, now_us);
+        take_datagrams(host, port->stand_in, now_us);
     }
     if (node_deadline(host->node) <= now_us) give(host, NODE_INPUT_DEADLINE, NULL, now_us);
+}
+
+/* Whether packets came or went since this was last asked. */
+static bool has_traffic(struct host *host)
+{
+    const struct metrics *metrics = node_metrics(host->node);
+    uint64_t packets =
+        metrics->value[METRIC_PACKETS_RECEIVED] + metrics->value[METRIC_PACKETS_SENT];
+    bool result = packets != host->packets;
+
+    host->packets = packets;
+    return result;
+}
+
+static bool has_found(const struct host *host)
+{
+    return host->ports.has_news || host->resolve.has_news || host->timer_ready || host->wake_ready;
+}
+
+/* @return true when the loop found something, false when it is time to sleep or to go on */
+static bool spin(struct host *host, uint64_t now_us, uint64_t at_us)
+{
+    uint64_t end_us = clock_after(now_us, host->spin_us);
+
+    if (!has_traffic(host) || node_peers_connected(host->node) == 0) return false;
+    if (host->spin_skips > 0) {
+        host->spin_skips--;
+        return false;
+    }
+    if (at_us < end_us) end_us = at_us;
+    do {
+        run_loop(host, UV_RUN_NOWAIT);
+        if (has_found(host)) {
+            host->spin_misses = 0;
+            return true;
+        }
+    } while (clock_now_us() < end_us);
+    if (end_us == at_us) return true;
+    if (host->spin_misses < SPIN_MISSES_MAX) host->spin_misses++;
+    host->spin_skips = (1u << host->spin_misses) - 1;
+    return false;
 }
 
 /* One turn of the loop: wait until something is ready or that time has come, then deal with it. */
 static void pass(struct host *host, uint64_t until_us)
 {
-    uint64_t at_us = next_work_us(host);
+    uint64_t at_us = next_work_us(host), now_us = clock_now_us();
 
     if (until_us < at_us) at_us = until_us;
-    if (at_us <= clock_now_us()) {
+    if (at_us <= now_us) {
         run_loop(host, UV_RUN_NOWAIT);
-    } else {
+    } else if (host->spin_us == 0 || !spin(host, now_us, at_us)) {
         arm(host, at_us);
         run_loop(host, UV_RUN_ONCE);
     }
@@ -307,7 +363,15 @@ void turn_forget(struct host *host, uint32_t number)
     if (host->has_run && host->run.out.socket == number) run_drop(host);
 }
 
+void turn_retry(struct host *host)
+{
+    if (host->blocked != NULL) ports_want_write(&host->ports, host->blocked, false);
+    host->blocked = NULL;
+    host->retry_us = 0;
+}
+
 void turn_poke(struct host *host)
 {
-    if (!host->is_polling && host->ports.is_changed) arm(host, 0);
+    if (host->is_polling) return;
+    if (host->ports.is_changed || resolve_deadline(&host->resolve) == 0) arm(host, 0);
 }

@@ -19,6 +19,10 @@ struct host {
     bool is_polling;
     bool has_more;             /* the node may have more to send than one pass lets out */
     bool has_run;              /* run holds datagrams that have not left */
+    uint32_t spin_us;          /* after traffic, look so long before sleeping; 0: not */
+    uint32_t spin_misses;      /* spins in a row that found nothing */
+    uint32_t spin_skips;       /* that are left out for that */
+    uint64_t packets;          /* the node's count when it was last looked at for traffic */
     uint32_t event_turns;
     uint64_t armed_us;         /* when the timer goes off; UINT64_MAX: it does not */
     uint64_t retry_us;         /* blocked until then; 0: not */
@@ -36,11 +40,13 @@ int64_t turn_poll(struct host *host, weir_event *events, uint32_t cap, int64_t t
 void turn_send(struct host *host, uint64_t now_us);
 /** A socket was closed: what waits to leave through it never will. */
 void turn_forget(struct host *host, uint32_t number);
+/** What was blocked may be tried again, through whichever socket. */
+void turn_retry(struct host *host);
 /** Before anyone waits on the loop's descriptor: epoll knows every watch, and the timer the next
  * deadline. */
 void turn_settle(struct host *host);
-/** Watches changed outside of poll: let the descriptor be ready, so that poll is called and the
- * loop runs. */
+/** Watches changed outside of poll, or a name is answered already: let the descriptor be ready, so
+ * that poll is called and the loop runs. */
 void turn_poke(struct host *host);
 /** Watch timer and wake, whose descriptors are open. @return 0, or not 0 when the system refuses */
 int turn_watch(struct host *host);

@@ -3,15 +3,7 @@
 #include "host/sockaddr.h"
 #include "host/udp_socket.h"
 #include <errno.h>
-#include <netinet/udp.h>
 #include <string.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 /* Datagrams in and out of a socket.
  *
@@ -26,22 +18,33 @@
  * In: the kernel may merge what arrived from one sender into one buffer (UDP_GRO) and tells the
  * size of the parts; the engine takes such a run apart. */
 
-static void batch_prepare(struct udp_batch *batch)
+/* The kernel overwrites these in the headers that it filled, and touches no others: setting up all
+ * of them for each call would cost more than the call's one datagram. */
+static void batch_rearm(struct udp_batch *batch, unsigned i)
+{
+    struct msghdr *m = &batch->headers[i].msg_hdr;
+
+    m->msg_namelen = sizeof batch->names[i];
+    m->msg_controllen = sizeof batch->control[i];
+    m->msg_flags = 0;
+}
+
+void udp_batch_init(struct udp_batch *batch, uint8_t *bytes)
 {
     unsigned i;
 
+    batch->bytes = bytes;
     for (i = 0; i < UDP_BATCH; i++) {
         struct msghdr *m = &batch->headers[i].msg_hdr;
 
-        batch->vectors[i].iov_base = batch->bytes + (size_t)i * UDP_RECEIVE_BYTES;
+        batch->vectors[i].iov_base = bytes + (size_t)i * UDP_RECEIVE_BYTES;
         batch->vectors[i].iov_len = UDP_RECEIVE_BYTES;
         memset(m, 0, sizeof *m);
         m->msg_name = &batch->names[i];
-        m->msg_namelen = sizeof batch->names[i];
         m->msg_iov = &batch->vectors[i];
         m->msg_iovlen = 1;
         m->msg_control = batch->control[i];
-        m->msg_controllen = sizeof batch->control[i];
+        batch_rearm(batch, i);
     }
 }
 
@@ -110,7 +113,7 @@ unsigned udp_socket_receive(struct udp_socket *s, struct udp_batch *batch)
     int count;
 
     WEIR_ASSERT(s->fd >= 0);
-    batch_prepare(batch);
+    WEIR_ASSERT(batch->bytes != NULL);
     metric_inc(s->metrics, METRIC_RECEIVE_CALLS);
     do {
         count = s->calls->recvmmsg(s->fd, batch->headers, UDP_BATCH, MSG_DONTWAIT);
@@ -129,7 +132,12 @@ unsigned udp_socket_receive(struct udp_socket *s, struct udp_batch *batch)
         read_control(s, m, in);
         /* A run without its segment size cannot be taken apart, a datagram without its end is
          * damaged. */
-        if ((m->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) filled++;
+        if ((m->msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0) {
+            filled++;
+        } else {
+            metric_inc(s->metrics, METRIC_DATAGRAMS_TRUNCATED);
+        }
+        batch_rearm(batch, i);
     }
     return filled;
 }
@@ -139,6 +147,7 @@ static void put_control(struct msghdr *m, int level, int type, const void *value
     struct cmsghdr *c = (struct cmsghdr *)((uint8_t *)m->msg_control + m->msg_controllen);
 
     WEIR_ASSERT(m->msg_controllen + CMSG_SPACE(len) <= UDP_CONTROL_BYTES);
+    memset(c, 0, CMSG_SPACE(len));
     c->cmsg_level = level;
     c->cmsg_type = type;
     c->cmsg_len = CMSG_LEN(len);
@@ -168,7 +177,7 @@ static ssize_t send_once(const struct udp_socket *s, const struct udp_run *run, 
                          size_t segment)
 {
     const struct datagram_out *out = &run->out;
-    _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_BYTES] = {0};
+    _Alignas(struct cmsghdr) uint8_t control[UDP_CONTROL_BYTES];
     struct sockaddr_storage name;
     struct iovec vector = {.iov_base = out->data + run->sent, .iov_len = len};
     struct msghdr m = {.msg_name = &name, .msg_iov = &vector, .msg_iovlen = 1};

@@ -4,16 +4,8 @@
 #include "host/fail.h"
 #include "host/sockaddr.h"
 #include <errno.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
 
 static int set_int(const struct udp_socket *s, int level, int name, int value)
 {
@@ -50,7 +42,8 @@ static void set_options(struct udp_socket *s, const struct udp_socket_options *o
     if (options->offload_off) return;
     s->merges = set_int(s, SOL_UDP, UDP_GRO, 1) == 0;
     /* 0 segments nothing by itself; the kernel that does not know the option says so now. */
-    s->segments = set_int(s, SOL_UDP, UDP_SEGMENT, 0) == 0;
+    s->offers_segments = set_int(s, SOL_UDP, UDP_SEGMENT, 0) == 0;
+    s->segments = s->offers_segments;
     if (!s->segments) metric_inc(s->metrics, METRIC_SEGMENTATION_DISABLED);
 }
 
@@ -133,6 +126,26 @@ void udp_socket_close(struct udp_socket *s)
 {
     if (s->fd >= 0) (void)close(s->fd);
     s->fd = -1;
+}
+
+bool udp_socket_network_changed(struct udp_socket *s)
+{
+    struct endpoint at = s->bound;
+    struct sockaddr_storage address;
+    socklen_t len;
+    int fd, result, number;
+
+    s->segments = s->offers_segments;
+    if (endpoint_is_unspecified(&at)) return true;
+    at.port = 0;
+    len = sockaddr_of(&at, &address);
+    fd = s->calls->socket(address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return errno != EAFNOSUPPORT;
+    /* An address can be bound to while it is the machine's, and not any longer. */
+    result = s->calls->bind(fd, (const struct sockaddr *)&address, len);
+    number = errno;
+    (void)close(fd);
+    return result == 0 || (number != EADDRNOTAVAIL && number != ENODEV);
 }
 
 int udp_socket_route(const struct host_calls *calls, const struct endpoint *remote)

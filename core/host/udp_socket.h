@@ -6,7 +6,16 @@
 #include "transport/datagram.h"
 #include "weir.h"
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
+
+/* Linux has these longer than some C libraries' headers. */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 /* Our own UDP sockets. libuv's take no control messages, and everything that makes UDP fast or
  * correct on Linux is in control messages: segmentation offload, the source address, ECN marks, the
@@ -37,6 +46,7 @@ struct udp_socket {
     int fd;                    /**< -1: closed */
     struct endpoint bound;     /**< the address that it has */
     bool segments;             /**< UDP_SEGMENT works, as far as is known */
+    bool offers_segments;      /**< the kernel knows UDP_SEGMENT and may be asked to use it */
     bool merges;               /**< UDP_GRO is on */
     uint32_t dropped;          /**< the kernel's count of datagrams without room, as last seen */
     /** Granted; the kernel doubles what it is asked for. */
@@ -50,6 +60,10 @@ int udp_socket_open(struct udp_socket *s, const struct endpoint *want,
                     const struct udp_socket_options *options, weir_error *error);
 /** Idempotent. */
 void udp_socket_close(struct udp_socket *s);
+/** The machine's network changed: datagrams may leave by another device, so UDP_SEGMENT is tried
+ *  again. @return false when the address that the socket is bound to is no longer the machine's:
+ *  nothing comes or goes through it until it is back */
+bool udp_socket_network_changed(struct udp_socket *s);
 /** Ask the routing table, without sending.
  * @return 0, or WEIR_E_UNREACHABLE when nothing leads there */
 int udp_socket_route(const struct host_calls *calls, const struct endpoint *remote);
@@ -65,6 +79,8 @@ struct udp_batch {
     struct datagram_in in[UDP_BATCH]; /**< filled by udp_socket_receive, but for socket */
     uint8_t *bytes;            /**< UDP_BATCH * UDP_RECEIVE_BYTES, the caller's */
 };
+/** @param bytes  UDP_BATCH * UDP_RECEIVE_BYTES, outlive the batch */
+void udp_batch_init(struct udp_batch *batch, uint8_t *bytes);
 /** Take in at most one batch. @return how many of batch->in were filled; 0: nothing waits */
 unsigned udp_socket_receive(struct udp_socket *s, struct udp_batch *batch);
 

@@ -27,6 +27,7 @@ struct node {
     uint32_t out_next, out_count, asked;
     uint64_t deadline_us;
     uint32_t events; /* that wait */
+    uint32_t peers;  /* connected, it says; each datagram counts as a packet */
     bool has_endless_events;
     bool is_silent;     /* datagrams and answers make no event */
     bool closes_socket; /* at the first datagram */
@@ -67,6 +68,7 @@ static void fake_keep(struct node *node, const struct node_input *in)
 int64_t node_input(struct node *node, const struct node_input *in)
 {
     fake_keep(node, in);
+    if (in->kind == NODE_INPUT_DATAGRAM) metric_inc(&node->metrics, METRIC_PACKETS_RECEIVED);
     node->kinds[in->kind]++;
     if (in->kind == NODE_INPUT_DEADLINE) {
         node->deadline_us = UINT64_MAX;
@@ -97,7 +99,13 @@ bool node_next_datagram(struct node *node, struct datagram_out *out, uint64_t no
     out->segment = next->segment;
     memset(out->data, node->out_first[node->out_next], out->len);
     node->out_next++;
+    metric_inc(&node->metrics, METRIC_PACKETS_SENT);
     return true;
+}
+
+uint32_t node_peers_connected(const struct node *node)
+{
+    return node->peers;
 }
 
 uint64_t node_deadline(const struct node *node)

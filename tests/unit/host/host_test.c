@@ -3,6 +3,7 @@
  * listening and dialling answer in sentences. Method: real loopback sockets, a fake node that keeps
  * what it is given, and a few system calls that refuse when told to. */
 #include "side.h"
+#include "host/resolve.h"
 
 static bool has_ip6(void)
 {
@@ -47,6 +48,37 @@ static void test_flush_sends_without_a_turn(void **state)
     host_driver.flush(here.host);
     assert_int_equal(side_poll(&there, -1), 1);
     assert_int_equal(here.node.kinds[NODE_INPUT_TURN], 0);
+}
+
+static void test_a_burst_to_many_peers_leaves_at_once_and_in_order(void **state)
+{
+    enum { PEERS = 8, EACH = 7 };
+    int fds[PEERS];
+    unsigned i;
+
+    (void)state;
+    side_listen(&here, "0.0.0.0:0");
+    for (i = 0; i < PEERS; i++) fds[i] = plain_socket(AF_INET);
+    for (i = 0; i < PEERS * EACH; i++) {
+        struct sockaddr_in name = {.sin_family = AF_INET};
+        socklen_t len = sizeof name;
+        struct endpoint to;
+
+        (void)bind(fds[i % PEERS], (struct sockaddr *)&name, i < PEERS ? len : 0);
+        assert_int_equal(getsockname(fds[i % PEERS], (struct sockaddr *)&name, &len), 0);
+        to = endpoint_ip4(127, 0, 0, 1, ntohs(name.sin_port));
+        fake_send(&here.node, here.socket, &to, 40 + i, 40 + i, (uint8_t)i);
+    }
+    assert_int_equal(side_poll(&here, 0), 0);
+    assert_int_equal(here.node.metrics.value[METRIC_SEND_CALLS], PEERS * EACH);
+    for (i = 0; i < PEERS * EACH; i++) {
+        uint8_t bytes[128];
+
+        wait_readable(fds[i % PEERS]);
+        assert_int_equal(recv(fds[i % PEERS], bytes, sizeof bytes, 0), 40 + i);
+        assert_int_equal(bytes[0], i);
+    }
+    for (i = 0; i < PEERS; i++) (void)close(fds[i]);
 }
 
 static void test_a_full_socket_stops_the_asking_and_loses_nothing(void **state)
@@ -259,6 +291,101 @@ static void test_dialling_uses_the_listening_socket_that_can_reach(void **state)
     assert_int_equal(socket, again);
 }
 
+static void test_an_address_that_is_gone_is_not_dialled_from(void **state)
+{
+    struct endpoint remote = endpoint_ip4(127, 0, 0, 9, 99);
+    uint32_t socket = 0, after = 0;
+    int fd = plain_socket(AF_INET);
+
+    (void)state;
+    side_listen(&here, "127.0.0.1:0");
+    assert_int_equal(host_driver.dial_socket(here.host, &remote, &socket), 0);
+    assert_int_equal(socket, here.socket);
+    host_driver.network_changed(here.host); /* nothing that matters */
+    assert_int_equal(host_driver.dial_socket(here.host, &remote, &after), 0);
+    assert_int_equal(after, socket);
+    refuse.bind_gone = true;
+    host_driver.network_changed(here.host);
+    refuse.bind_gone = false;
+    assert_int_equal(host_driver.dial_socket(here.host, &remote, &after), 0);
+    assert_int_not_equal(after, socket);
+    /* It still listens, and is dialled from again when the address is back. */
+    plain_send(fd, &here.at, 1);
+    assert_int_equal(side_poll(&here, -1), 1);
+    host_driver.network_changed(here.host);
+    assert_int_equal(host_driver.dial_socket(here.host, &remote, &after), 0);
+    assert_int_equal(after, socket);
+    (void)close(fd);
+}
+
+static void test_a_stand_in_sends_and_hears_for_an_address_that_is_gone(void **state)
+{
+    const struct fake_input *in;
+    struct endpoint seen;
+    int before, i;
+
+    (void)state;
+    side_listen(&here, "127.0.0.1:0");
+    side_listen(&there, "127.0.0.1:0");
+    before = descriptors_open();
+    /* What waits for the old socket leaves by the new one. */
+    refuse.send_errno = EAGAIN;
+    refuse.times = 1;
+    fake_send(&here.node, here.socket, &there.at, 10, 10, 1);
+    host_driver.flush(here.host);
+    for (i = 0; i < 2; i++) {
+        refuse.bind_gone = true;
+        host_driver.network_changed(here.host);
+        refuse.bind_gone = false;
+        if (i == 1) fake_send(&here.node, here.socket, &there.at, 10, 10, 1);
+        assert_int_equal(side_poll(&here, 0), 0);
+        assert_int_equal(descriptors_open(), before + 1);
+        assert_int_equal(side_poll(&there, -1), 1);
+        in = fake_input_of(&there.node, NODE_INPUT_DATAGRAM, (uint32_t)i);
+        seen = in->remote;
+        assert_int_not_equal(seen.port, here.at.port);
+        fake_send(&there.node, there.socket, &seen, 10, 10, 2);
+        assert_int_equal(side_poll(&there, 0), 0);
+        assert_int_equal(side_poll(&here, -1), 1);
+        in = fake_input_of(&here.node, NODE_INPUT_DATAGRAM, (uint32_t)i);
+        assert_int_equal(in->socket, here.socket);
+        assert_true(endpoint_equal(&in->local, &seen));
+    }
+    host_driver.network_changed(here.host); /* it is back */
+    fake_send(&here.node, here.socket, &there.at, 10, 10, 3);
+    assert_int_equal(side_poll(&here, 0), 0);
+    assert_int_equal(descriptors_open(), before);
+    assert_int_equal(side_poll(&there, -1), 1);
+    in = fake_input_of(&there.node, NODE_INPUT_DATAGRAM, 2);
+    assert_true(endpoint_equal(&in->remote, &here.at));
+    refuse.bind_gone = true;
+    host_driver.network_changed(here.host);
+    host_driver.unlisten(here.host, here.socket);
+    assert_int_equal(descriptors_open(), before - 1);
+}
+
+static int numeric_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done,
+                               const char *name, const char *service, const struct addrinfo *hints)
+{
+    (void)name;
+    return uv_getaddrinfo(loop, request, done, "127.0.0.1", service, hints);
+}
+
+static void test_too_many_names_at_once_are_told_in_a_sentence(void **state)
+{
+    struct log_line line;
+    uint64_t token;
+
+    (void)state;
+    calls.getaddrinfo = numeric_getaddrinfo;
+    for (token = 0; token < RESOLVE_NAMES_MAX; token++) {
+        assert_int_equal(host_driver.resolve(here.host, "peer.example", token), 0);
+    }
+    assert_int_equal(host_driver.resolve(here.host, "peer.example", token), WEIR_E_LIMIT);
+    assert_true(log_pop(&here.node.log, &line));
+    assert_non_null(strstr(line.text, "16 names are looked up at once"));
+}
+
 static void test_ports_are_limited(void **state)
 {
     struct endpoint want = endpoint_ip4(127, 0, 0, 1, 0), got;
@@ -285,6 +412,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_run_travels_from_one_node_to_another),
         TEST(test_flush_sends_without_a_turn),
+        TEST(test_a_burst_to_many_peers_leaves_at_once_and_in_order),
         TEST(test_a_full_socket_stops_the_asking_and_loses_nothing),
         TEST(test_want_of_buffers_is_tried_again_after_a_while),
         TEST(test_a_deadline_that_stays_due_while_blocked_does_not_spin),
@@ -296,6 +424,9 @@ int main(void)
         TEST(test_listening_everywhere_does_without_a_family_that_is_missing),
         TEST(test_a_port_in_use_is_told_in_a_sentence),
         TEST(test_dialling_uses_the_listening_socket_that_can_reach),
+        TEST(test_an_address_that_is_gone_is_not_dialled_from),
+        TEST(test_a_stand_in_sends_and_hears_for_an_address_that_is_gone),
+        TEST(test_too_many_names_at_once_are_told_in_a_sentence),
         TEST(test_ports_are_limited),
     };
 

@@ -34,6 +34,7 @@ static struct host_calls calls;
 static struct {
     int send_errno, times;     /* the next sends fail */
     int bind_ip4_times;        /* the next IPv4 binds find the port in use */
+    bool bind_gone;            /* every bind to an address of its own fails */
     bool no_ip6;
     int connect_errno;
 } refuse;
@@ -54,6 +55,14 @@ static int fake_bind(int fd, const struct sockaddr *address, socklen_t len)
         refuse.bind_ip4_times--;
         errno = EADDRINUSE;
         return -1;
+    }
+    if (refuse.bind_gone) {
+        struct endpoint at = sockaddr_endpoint(address);
+
+        if (!endpoint_is_unspecified(&at)) {
+            errno = EADDRNOTAVAIL;
+            return -1;
+        }
     }
     return bind(fd, address, len);
 }

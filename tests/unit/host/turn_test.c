@@ -2,6 +2,9 @@
 /* Goal: a host waits as it should: deadlines, wakes, names, its descriptor for other loops, and at
  * the end everything is given back. Method: as host_test.c. */
 #include "side.h"
+#include "host/turn.h"
+#include <sys/resource.h>
+#include <time.h>
 
 static void test_an_idle_poll_is_one_turn(void **state)
 {
@@ -152,6 +155,19 @@ static void test_a_cancelled_name_is_not_answered(void **state)
     assert_int_equal(fake_input_of(&here.node, NODE_INPUT_RESOLVED, 0)->token, 2);
 }
 
+static void test_localhost_is_answered_without_a_wait_outside_of_poll(void **state)
+{
+    struct pollfd now = {.fd = host_driver.fd(here.host), .events = POLLIN};
+
+    (void)state;
+    assert_int_equal(poll(&now, 1, 0), 0);
+    assert_int_equal(host_driver.resolve(here.host, "localhost", 79), 0);
+    assert_int_equal(poll(&now, 1, 0), 1);
+    assert_int_equal(side_poll(&here, 0), 1);
+    assert_int_equal(here.node.kinds[NODE_INPUT_RESOLVED], 1);
+    assert_int_equal(poll(&now, 1, 0), 0);
+}
+
 /* Lookups that hang, as with a dead name server, until the test lets them end. */
 static uv_sem_t hanging;
 static uv_work_t hanging_work[2];
@@ -205,6 +221,143 @@ static void test_a_lookup_that_hangs_blocks_neither_poll_nor_close(void **state)
     uv_sem_post(&hanging);
     while (descriptors_open() > before) (void)sched_yield();
     uv_sem_destroy(&hanging);
+}
+
+/* Times that this thread slept. */
+static long sleeps(void)
+{
+    struct rusage usage;
+
+    assert_int_equal(getrusage(RUSAGE_THREAD, &usage), 0);
+    return usage.ru_nvcsw;
+}
+
+/* Poll so that a deadline ends it. @return times that it slept */
+static long sleeps_until_deadline(uint64_t after_us)
+{
+    long before;
+
+    here.node.deadline_us = clock_now_us() + after_us;
+    before = sleeps();
+    assert_int_equal(side_poll(&here, -1), 1);
+    return sleeps() - before;
+}
+
+static void spinning_open(uint32_t spin_us)
+{
+    side_close(&here);
+    side_open(&here, &(struct host_options){.calls = &calls, .spin_us = spin_us});
+    here.node.peers = 1;
+}
+
+static void test_a_spin_after_traffic_does_not_sleep(void **state)
+{
+    int tries;
+
+    (void)state;
+    spinning_open(1u << 20);
+    assert_int_equal(here.host->spin_us, HOST_SPIN_MAX_US);
+    /* A machine with much else to do may let the first spin run out. */
+    for (tries = 0; tries < 20; tries++) {
+        here.node.metrics.value[METRIC_PACKETS_SENT]++;
+        if (sleeps_until_deadline(HOST_SPIN_MAX_US / 4) == 0) break;
+    }
+    assert_true(tries < 20);
+    assert_true(here.node.kinds[NODE_INPUT_DEADLINE] >= 1);
+}
+
+static void test_a_spin_is_bounded_and_needs_traffic_and_a_peer(void **state)
+{
+    int tries;
+
+    (void)state;
+    spinning_open(HOST_SPIN_MAX_US);
+    here.node.metrics.value[METRIC_PACKETS_RECEIVED]++;
+    assert_true(sleeps_until_deadline(20000) >= 1); /* longer than a spin */
+    /* Nothing came since. On a busy machine the deadline may be over before it can sleep. */
+    for (tries = 0; tries < 20; tries++) {
+        if (sleeps_until_deadline(HOST_SPIN_MAX_US / 2) >= 1) break;
+    }
+    assert_true(tries < 20);
+    here.node.peers = 0;
+    for (tries = 0; tries < 20; tries++) {
+        here.node.metrics.value[METRIC_PACKETS_RECEIVED]++;
+        if (sleeps_until_deadline(HOST_SPIN_MAX_US / 2) >= 1) break;
+    }
+    assert_true(tries < 20);
+}
+
+static uint64_t busy_us(void)
+{
+    struct timespec used;
+
+    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used), 0);
+    return (uint64_t)used.tv_sec * 1000000u + (uint64_t)used.tv_nsec / 1000u;
+}
+
+static void test_spins_that_find_nothing_are_left_out(void **state)
+{
+    uint64_t start_us;
+    int i;
+
+    (void)state;
+    spinning_open(HOST_SPIN_MAX_US);
+    start_us = busy_us();
+    for (i = 0; i < 20; i++) {
+        here.node.metrics.value[METRIC_PACKETS_SENT]++;
+        (void)sleeps_until_deadline(3 * HOST_SPIN_MAX_US);
+    }
+    assert_true(busy_us() - start_us < 20 * HOST_SPIN_MAX_US / 2);
+    /* One that finds something brings them back. */
+    here.host->spin_skips = 0;
+    here.node.metrics.value[METRIC_PACKETS_SENT]++;
+    assert_int_equal(host_driver.wake(here.host), 0);
+    assert_int_equal(side_poll(&here, -1), 0);
+    assert_int_equal(here.host->spin_misses, 0);
+}
+
+static void test_a_wake_ends_a_spin_at_once(void **state)
+{
+    uint64_t start_us = busy_us();
+    int i;
+
+    (void)state;
+    spinning_open(HOST_SPIN_MAX_US);
+    for (i = 0; i < 100; i++) {
+        here.node.metrics.value[METRIC_PACKETS_SENT]++;
+        assert_int_equal(host_driver.wake(here.host), 0);
+        assert_int_equal(side_poll(&here, -1), 0);
+    }
+    assert_true(busy_us() - start_us < 100 * HOST_SPIN_MAX_US / 2);
+}
+
+static void test_a_spin_ends_by_a_datagram_a_wake_or_a_name(void **state)
+{
+    pthread_t thread;
+    int fd = plain_socket(AF_INET), i;
+
+    (void)state;
+    calls.getaddrinfo = hanging_getaddrinfo;
+    hanging_count = 0;
+    assert_int_equal(uv_sem_init(&hanging, 0), 0);
+    spinning_open(HOST_SPIN_MAX_US);
+    side_listen(&here, "127.0.0.1:0");
+    for (i = 0; i < 50; i++) {
+        plain_send(fd, &here.at, 1);
+        assert_int_equal(side_poll(&here, -1), 1);
+        assert_int_equal(pthread_create(&thread, NULL, wake_it, here.host), 0);
+        assert_int_equal(side_poll(&here, -1), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+    }
+    assert_int_equal(here.node.kinds[NODE_INPUT_DATAGRAM], 50);
+    here.node.metrics.value[METRIC_PACKETS_SENT]++;
+    assert_int_equal(host_driver.resolve(here.host, "dead.example", 1), 0);
+    uv_sem_post(&hanging);
+    uv_sem_post(&hanging);
+    assert_int_equal(side_poll(&here, -1), 1);
+    assert_int_equal(here.node.kinds[NODE_INPUT_RESOLVED], 1);
+    uv_sem_destroy(&hanging);
+    (void)close(fd);
 }
 
 static void test_close_sends_what_the_node_has_left(void **state)
@@ -315,6 +468,12 @@ int main(void)
         TEST(test_the_descriptor_is_readable_when_a_name_is_answered),
         TEST(test_a_cancelled_name_is_not_answered),
         TEST(test_a_lookup_that_hangs_blocks_neither_poll_nor_close),
+        TEST(test_localhost_is_answered_without_a_wait_outside_of_poll),
+        TEST(test_a_spin_after_traffic_does_not_sleep),
+        TEST(test_a_spin_is_bounded_and_needs_traffic_and_a_peer),
+        TEST(test_spins_that_find_nothing_are_left_out),
+        TEST(test_a_wake_ends_a_spin_at_once),
+        TEST(test_a_spin_ends_by_a_datagram_a_wake_or_a_name),
         TEST(test_close_sends_what_the_node_has_left),
         TEST(test_a_closed_node_is_not_asked_for_datagrams),
         TEST(test_descriptors_and_memory_are_given_back),
