@@ -3,7 +3,6 @@
 #include "address/address.h"
 #include "api/enter.h"
 #include "api/node_options.h"
-#include "base/assert.h"
 #include "crypto/aead.h"
 #include "host/fail.h"
 #include "host/host.h"
@@ -13,34 +12,14 @@
 /* The transports of the real world. */
 static const struct transport_ops *const transports[] = {&quic_transport};
 
-/* What a node of the real world has beside its engine. A node is not used after a fork, so neither
- * is its pool: the child would draw the parent's keys. */
-struct outside {
-    struct node_driver driver; /* the host's table; first, for node_driver_of is the way back */
-    struct entropy_pool pool;
-};
-
-static struct outside *outside_of(const struct node *node)
-{
-    WEIR_ASSERT(node_number(node) == 0);
-    return (struct outside *)(uintptr_t)node_driver_of(node);
-}
-
-static void outside_free(struct outside *outside)
-{
-    secret_zero(&outside->pool, sizeof outside->pool);
-    mem_free(mem_system(), outside, sizeof *outside);
-}
-
-static int open_inside(struct node_options *options, struct outside *outside, struct node **out,
-                       weir_error *facts)
+static int open_node(struct node_options *options, struct node **out, weir_error *facts)
 {
     struct node_config *config = &options->config;
     struct host_options host_options = {.offload_off = options->offload_off,
                                         .spin_us = options->spin_us};
     struct host *host;
     config->mem = mem_system();
-    config->entropy = (struct entropy){entropy_pool_fill, &outside->pool};
+    config->entropy = (struct entropy){entropy_system_fill, NULL};
     config->transports = transports;
     config->transport_count = sizeof transports / sizeof transports[0];
     if (!options->is_cipher_given && aead_prefers_aes()) config->suites |= 1u << AEAD_AES_256_GCM;
@@ -50,8 +29,7 @@ static int open_inside(struct node_options *options, struct outside *outside, st
     }
     int error = host_open(&host_options, &host, facts);
     if (error != 0) return error;
-    outside->driver = host_driver;
-    config->driver = &outside->driver;
+    config->driver = &host_driver;
     config->driver_context = host;
     error = node_open(config, out);
     if (error != 0) {
@@ -61,15 +39,6 @@ static int open_inside(struct node_options *options, struct outside *outside, st
     }
     host_attach(host, *out);
     return 0;
-}
-
-static int open_node(struct node_options *options, struct node **out, weir_error *facts)
-{
-    struct outside *outside = mem_alloc(mem_system(), sizeof *outside);
-    if (outside == NULL) return fail_with(facts, WEIR_E_MEMORY, "no memory for a node");
-    int error = open_inside(options, outside, out, facts);
-    if (error != 0) outside_free(outside);
-    return error;
 }
 
 WEIR_API int32_t weir_node_create(const weir_node_options *options, weir_node **node,
@@ -102,11 +71,6 @@ static void close_node(struct node *node)
     driver->flush(context);
     node_close(node);
     driver->close(context);
-    /* The table stays: a wake from another thread may be on its way through it. */
-    if (node_number(node) == 0) {
-        struct outside *outside = outside_of(node);
-        secret_zero(&outside->pool, sizeof outside->pool);
-    }
 }
 
 WEIR_API int32_t weir_node_close(weir_node *node)
@@ -124,10 +88,8 @@ WEIR_API int32_t weir_node_free(weir_node *node)
     if (error == WEIR_E_NULL) return error;
     if (node_number(n) != 0) return WEIR_E_STATE;
     if (error == 0) close_node(n);
-    struct outside *outside = outside_of(n);
-    outside->driver.release(node_driver_context(n));
+    node_driver_of(n)->release(node_driver_context(n));
     node_free(n);
-    outside_free(outside);
     return 0;
 }
 

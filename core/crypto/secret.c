@@ -33,26 +33,6 @@ void entropy_system_fill(void *context, void *out, size_t len)
     randombytes_buf(out, len);
 }
 
-void entropy_pool_fill(void *context, void *out, size_t len)
-{
-    struct entropy_pool *pool = context;
-    uint8_t *at = out;
-    WEIR_ASSERT(pool->left <= ENTROPY_POOL_SIZE);
-    while (len > 0) {
-        if (pool->left == 0) {
-            entropy_system_fill(NULL, pool->bytes, sizeof pool->bytes);
-            pool->left = sizeof pool->bytes;
-        }
-        uint8_t *next = pool->bytes + sizeof pool->bytes - pool->left;
-        size_t take = len < pool->left ? len : pool->left;
-        memcpy(at, next, take);
-        secret_zero(next, take);
-        pool->left -= take;
-        at += take;
-        len -= take;
-    }
-}
-
 void secret_base64_encode(char *text, size_t cap, const void *bytes, size_t len)
 {
     WEIR_ASSERT(cap >= SECRET_BASE64_SIZE(len));

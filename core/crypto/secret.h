@@ -28,25 +28,9 @@ struct entropy {
 };
 /** Fill out with len bytes of the given source. It cannot fail. */
 void entropy_fill(const struct entropy *entropy, void *out, size_t len);
-/** The system's generator, as an entropy.fill. For core/host and core/api alone: the engine is
- *  handed a struct entropy. */
+/** The system's generator, as an entropy.fill. For core/host alone: the engine is handed a
+ *  struct entropy. */
 void entropy_system_fill(void *context, void *out, size_t len);
-
-enum { ENTROPY_POOL_SIZE = 512 };
-/** Bytes of the system's generator, fetched ahead: a handshake draws several small fields, and a
- *  system call for each costs more than the field.
- *
- *  Each byte is handed out once and erased here in the same call, so what was drawn cannot be read
- *  from the pool later. What was not drawn yet can: whoever reads this memory knows the next few
- *  keys beforehand, as he would know the static key of the run that lies beside it. For one thread,
- *  and not across a fork: both processes would draw the same bytes. End it with secret_zero. */
-struct entropy_pool {
-    size_t left;               /**< bytes not handed out: the last ones. All zero is a pool to be
-                                *   filled at the first draw */
-    uint8_t bytes[ENTROPY_POOL_SIZE];
-};
-/** As an entropy.fill; context is a struct entropy_pool. */
-void entropy_pool_fill(void *context, void *out, size_t len);
 
 /** Bytes that base64 of len bytes takes, with its terminating 0. */
 #define SECRET_BASE64_SIZE(len) ((((len) + 2) / 3) * 4 + 1)

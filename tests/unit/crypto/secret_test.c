@@ -68,69 +68,6 @@ static void test_the_system_does_not_repeat_itself(void **state)
     assert_memory_not_equal(a, b, sizeof a);
 }
 
-static bool all_zero(const uint8_t *bytes, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        if (bytes[i] != 0) return false;
-    }
-    return true;
-}
-
-static void test_a_pool_hands_each_byte_out_once_and_forgets_it(void **state)
-{
-    (void)state;
-    struct entropy_pool pool = {0}, before;
-    struct entropy entropy = {entropy_pool_fill, &pool};
-    uint8_t out[ENTROPY_POOL_SIZE];
-    size_t at = 0;
-    entropy_fill(&entropy, out, 0);
-    assert_int_equal(pool.left, 0);
-    for (size_t len = 1; at + len <= ENTROPY_POOL_SIZE; at += len, len++) {
-        if (at > 0) assert_int_equal(pool.left, ENTROPY_POOL_SIZE - at);
-        before = pool;
-        entropy_fill(&entropy, out, len);
-        if (at > 0) assert_memory_equal(out, before.bytes + at, len);
-        assert_true(all_zero(pool.bytes, at + len));
-        if (at > 0)
-            assert_memory_equal(pool.bytes + at + len, before.bytes + at + len,
-                                ENTROPY_POOL_SIZE - at - len);
-    }
-    assert_true(at > ENTROPY_POOL_SIZE / 2);
-}
-
-static void test_a_pool_is_filled_again_in_the_middle_of_a_draw(void **state)
-{
-    (void)state;
-    struct entropy_pool pool = {0}, before;
-    struct entropy entropy = {entropy_pool_fill, &pool};
-    uint8_t out[32], all[ENTROPY_POOL_SIZE - 12];
-    entropy_fill(&entropy, all, sizeof all);
-    assert_int_equal(pool.left, 12);
-    before = pool;
-    entropy_fill(&entropy, out, sizeof out);
-    assert_memory_equal(out, before.bytes + sizeof all, 12);
-    assert_false(all_zero(out + 12, 20));
-    assert_int_equal(pool.left, ENTROPY_POOL_SIZE - 20);
-    assert_true(all_zero(pool.bytes, 20));
-    assert_false(all_zero(pool.bytes + 20, pool.left));
-    entropy_fill(&entropy, all, pool.left);
-    assert_true(all_zero(pool.bytes, sizeof pool.bytes));
-}
-
-static void test_a_draw_larger_than_the_pool_does_not_repeat_itself(void **state)
-{
-    (void)state;
-    enum { PIECE = 16, PIECES = 3 * ENTROPY_POOL_SIZE / PIECE + 1 };
-    struct entropy_pool pool = {0};
-    struct entropy entropy = {entropy_pool_fill, &pool};
-    uint8_t out[PIECES][PIECE];
-    entropy_fill(&entropy, out, sizeof out);
-    assert_int_equal(pool.left, ENTROPY_POOL_SIZE - PIECE);
-    for (size_t i = 0; i < PIECES; i++) {
-        for (size_t k = 0; k < i; k++) assert_memory_not_equal(out[i], out[k], PIECE);
-    }
-}
-
 static void test_base64_has_the_samples_of_rfc_4648(void **state)
 {
     (void)state;
@@ -171,9 +108,6 @@ int main(void)
         cmocka_unit_test(test_zero_erases_exactly_what_it_is_given),
         cmocka_unit_test(test_entropy_comes_from_the_source_that_was_handed_in),
         cmocka_unit_test(test_the_system_does_not_repeat_itself),
-        cmocka_unit_test(test_a_pool_hands_each_byte_out_once_and_forgets_it),
-        cmocka_unit_test(test_a_pool_is_filled_again_in_the_middle_of_a_draw),
-        cmocka_unit_test(test_a_draw_larger_than_the_pool_does_not_repeat_itself),
         cmocka_unit_test(test_base64_has_the_samples_of_rfc_4648),
         cmocka_unit_test(test_base64_refuses_every_second_spelling),
     };
