@@ -284,6 +284,7 @@ static int take_params(struct connection *c, const struct params *p)
         c->network_len = p->network_len;
     }
     if (streams_open(&c->base, &own, &peer) != 0) return QUIC_INTERNAL;
+    streams_pace_cancels(&c->base, c->now_us);
     c->peer_ack_exponent = (uint8_t)p->ack_delay_exponent;
     c->peer_idle_us = p->max_idle_timeout_ms * 1000;
     loss_set_max_ack_delay(&c->loss, p->max_ack_delay_ms * 1000);

@@ -116,13 +116,16 @@ static size_t build_application(struct connection *c, struct build_run *run, uin
     if (!ack_only) {
         put_connection(&b);
         put_application(&b);
-        if (c->ping_pending || (probe && !b.eliciting)) put_ping(&b);
+        /* RFC 9000 9.3.3: on the path in use something that is no probe goes with a challenge and
+         * with its answer, or the peer would not follow us, or not come back from where a forger
+         * led it. */
+        if (c->ping_pending || b.whole || (probe && !b.eliciting)) put_ping(&b);
     }
     bool ack = b.ack, eliciting = b.eliciting;
-    /* RFC 9000 8.2: a challenge and its answer show that the path takes whole datagrams, as far as
-     * the address may be sent one. */
-    size_t len = build_end(
-        &b, b.whole && before < PACKET_DATAGRAM_MIN ? PACKET_DATAGRAM_MIN - before : 0, now_us);
+    /* RFC 9000 8.2.1: a challenge and its answer show that the path takes whole datagrams. Where
+     * the address may not be sent one, padding would only use up what it may be sent. */
+    bool pad = b.whole && before < PACKET_DATAGRAM_MIN && before + room >= PACKET_DATAGRAM_MIN;
+    size_t len = build_end(&b, pad ? PACKET_DATAGRAM_MIN - before : 0, now_us);
     if (len == 0) return 0;
     if (ack) ack_on_ack_sent(&c->ack_app);
     if (eliciting) c->ping_pending = false;
@@ -210,6 +213,7 @@ static size_t one_datagram(struct connection *c, struct build_run *run, uint8_t 
 static void prepare(struct connection *c, uint64_t now_us)
 {
     if (c->phase != QUIC_UP) return;
+    if (c->resized) conn_path_resized(c);
     if (key_phase_should_update(&c->keys, now_us, rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us))) {
         key_phase_update(&c->keys, loss_next_number(&c->loss, LOSS_APPLICATION));
         c->key_updates++;
@@ -248,7 +252,8 @@ static bool send_aside(struct connection *c, struct path *p, struct datagram_out
                      now_us))
         return false;
     put_path(&b, p);
-    out->len = out->segment = build_end(&b, room, now_us);
+    out->len = out->segment =
+        build_end(&b, room == PACKET_DATAGRAM_MIN ? PACKET_DATAGRAM_MIN : 0, now_us);
     build_run_end(&run, c);
     p->bytes_out += out->len;
     c->bytes_out += out->len;

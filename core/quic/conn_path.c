@@ -48,9 +48,7 @@ void conn_path_arrived(struct connection *c, const struct datagram_in *in, size_
     c->in = in;
     c->in_bytes = len;
     c->has_challenge = false;
-    if (p == NULL) return;
-    if (p->local.family == ENDPOINT_NONE) p->local = in->local;
-    if (!p->validated) p->bytes_in += len;
+    if (p != NULL && !p->validated) p->bytes_in += len;
 }
 
 void conn_path_on_challenge(struct connection *c, const uint8_t data[PATH_CHALLENGE_LEN])
@@ -116,15 +114,27 @@ static void leave_capacity(struct connection *c)
     m->pacer = c->pacer;
     m->pmtu = c->pmtu;
     m->has_capacity = true;
+    /* The fate of a probe on its way will not be heard of: it was sent on another path then. */
+    if (m->pmtu.probe_bytes != 0) pmtu_on_probe_lost(&m->pmtu, m->pmtu.probe_bytes, c->now_us);
+}
+
+/* The path in use was exchanged: the id of the old one goes back to the peer, unless a path that is
+ * kept has it too. */
+static void took_path(struct connection *c, uint64_t old_id)
+{
+    conn_ids_use(c, c->path.remote_id);
+    conn_ids_leave(c, old_id);
+    conn_path_resized(c);
+    conn_loss_repace(c, c->now_us);
 }
 
 static void return_to_fallback(struct connection *c)
 {
     struct path_memory *m = c->fallback;
-    struct path left = c->path;
+    uint64_t left_id = c->path.remote_id;
     const struct transport_env *env = connection_env(c);
     c->path = m->path;
-    c->path.asks = c->path.challenge_wanted = false;
+    c->path.asks = c->path.challenge_wanted = c->path.asked_small = c->path.moved = false;
     if (m->has_capacity) {
         congestion_close(&c->congestion, env->mem, env->budget);
         c->rtt = m->rtt;
@@ -136,10 +146,7 @@ static void return_to_fallback(struct connection *c)
     }
     c->fallback = NULL;
     charged_free(env->mem, env->budget, m, sizeof *m);
-    conn_ids_use(c, c->path.remote_id);
-    if (left.remote_id != c->path.remote_id) conn_ids_leave(c, left.remote_id);
-    conn_path_resized(c);
-    conn_loss_repace(c, c->now_us);
+    took_path(c, left_id);
 }
 
 /* The newest packet came from elsewhere: answer there. */
@@ -149,6 +156,7 @@ static void move(struct connection *c)
     struct path *known = path_of(c, in);
     bool same_host = endpoint_same_host(&c->path.remote, &in->remote);
     bool new_id = c->in_id > c->path.local_id;
+    uint64_t left_id = c->path.remote_id;
     struct path next = {.local = in->local,
                         .remote = in->remote,
                         .socket = in->socket,
@@ -178,11 +186,9 @@ static void move(struct connection *c)
     } else {
         c->path = next;
     }
-    conn_ids_use(c, c->path.remote_id);
     challenge(c, &c->path);
     if (c->fallback != NULL) challenge(c, &c->fallback->path);
-    conn_path_resized(c);
-    conn_loss_repace(c, c->now_us);
+    took_path(c, left_id);
 }
 
 /* A place from which only probing frames came. */
@@ -212,6 +218,8 @@ void conn_path_after_packet(struct connection *c, bool is_newest, bool probing_o
         p = path_of(c, c->in);
     }
     if (p == &c->path && c->in_id > p->local_id) p->local_id = c->in_id;
+    /* Whoever forges the peer's address shall not choose from which of ours we send. */
+    if (p != NULL && p->local.family == ENDPOINT_NONE) p->local = c->in->local;
     if (!c->has_challenge) return;
     c->has_challenge = false;
     if (p == NULL && c->confirmed) p = probed(c);
@@ -281,10 +289,23 @@ static uint64_t give_up_us(const struct connection *c)
     return c->path.asked_us + (us > GIVE_UP_MIN_US ? us : GIVE_UP_MIN_US);
 }
 
+/* When to ask there again. */
+static uint64_t ask_at(const struct path *p)
+{
+    return p->asks && !p->challenge_wanted ? p->ask_us : UINT64_MAX;
+}
+
+/* The same of the path that was left, which is asked a few times, no more. */
+static uint64_t ask_fallback_at(const struct connection *c)
+{
+    if (c->fallback == NULL || c->fallback->path.tries >= PATH_CHALLENGE_TRIES) return UINT64_MAX;
+    return ask_at(&c->fallback->path);
+}
+
 uint64_t conn_path_deadline(const struct connection *c)
 {
-    uint64_t at = UINT64_MAX;
-    if (c->path.asks && !c->path.challenge_wanted) at = c->path.ask_us;
+    uint64_t at = ask_at(&c->path);
+    if (ask_fallback_at(c) < at) at = ask_fallback_at(c);
     if (c->fallback != NULL && c->path.asks && give_up_us(c) < at) at = give_up_us(c);
     return at;
 }
@@ -298,13 +319,12 @@ void conn_path_on_deadline(struct connection *c)
         return;
     }
     if (c->path.ask_us <= c->now_us) c->path.challenge_wanted = true;
+    if (ask_fallback_at(c) <= c->now_us) c->fallback->path.challenge_wanted = true;
 }
 
 struct path *conn_path_aside(struct connection *c)
 {
     struct path *p = c->fallback != NULL ? &c->fallback->path : NULL;
-    /* A path that was left is asked a few times, no more. */
-    if (p != NULL && p->tries >= PATH_CHALLENGE_TRIES) p->challenge_wanted = false;
     if (p != NULL && (p->challenge_wanted || p->response_wanted) && path_allows(p, 64) >= 64)
         return p;
     if (c->probe != NULL && c->probe->response_wanted && path_allows(c->probe, 64) >= 64)
@@ -314,6 +334,7 @@ struct path *conn_path_aside(struct connection *c)
 
 void conn_path_network_changed(struct connection *c)
 {
+    uint64_t left_id = c->path.remote_id;
     if (c->phase != QUIC_UP || !c->confirmed) return;
     remember(c);
     leave_capacity(c);
@@ -321,12 +342,9 @@ void conn_path_network_changed(struct connection *c)
     c->path.remote_id = conn_ids_fresh(c);
     c->path.moved = true;
     forget_capacity(c);
-    conn_ids_use(c, c->path.remote_id);
     c->path.asks = false;
     challenge(c, &c->path);
-    c->ping_pending = true; /* what makes the peer answer here: probing frames alone do not */
-    conn_path_resized(c);
-    conn_loss_repace(c, c->now_us);
+    took_path(c, left_id);
 }
 
 void conn_path_unheard(struct connection *c)

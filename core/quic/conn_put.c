@@ -132,34 +132,47 @@ static void put_streams(struct build *b)
     put_held(b);
 }
 
-/* An unreliable datagram is the stream's id and its bytes (docs/wire.md 12.7). */
-static void put_datagrams(struct build *b)
+/* The peer drops what it gets before the stream's opening. */
+static bool is_before_its_stream(const struct connection *c, const struct datagram_item *item)
+{
+    const struct stream *s = streams_get(&c->base, item->stream);
+    return s != NULL && s->is_local && !s->is_opened && list_is_linked(&s->ready_link);
+}
+
+/* An unreliable datagram is the stream's id and its bytes (docs/wire.md 12.7). @return whether one
+ * was placed */
+static bool put_datagrams(struct build *b)
 {
     struct connection *c = b->c;
     const struct datagram_item *item;
-    enum { HEAD_MAX = 1 + 8 + 8 };
+    bool any = false;
+    enum { HEAD_MAX = 1 + 2 + 8 }; /* as datagram_max of the transport counts it */
     while (writer_room(&b->w) > HEAD_MAX && build_may_record(b) &&
-           (item = streams_next_datagram(&c->base, writer_room(&b->w) - HEAD_MAX)) != NULL) {
+           (item = streams_next_datagram(&c->base, writer_room(&b->w) - HEAD_MAX)) != NULL &&
+           !is_before_its_stream(c, item)) {
         size_t len = varint_size(item->stream) + item->len;
         uint8_t *at = frame_reserve_datagram(&b->w, len, true);
-        if (at == NULL) return;
+        if (at == NULL) break;
         struct writer w = writer_of(at, len);
         writer_varint(&w, item->stream);
         if (item->len > 0) writer_bytes(&w, item->bytes, item->len);
         streams_datagram_sent(&c->base);
         (void)build_record(b, SENT_DATAGRAM, 0, 0, 0, false);
+        any = true;
     }
+    return any;
 }
 
 void put_application(struct build *b)
 {
     struct conn_streams *st = b->c->base.streams;
     bool both = st->datagrams_out.count > 0 && st->sched.waiting != 0;
-    bool datagrams_first = !both || !st->datagrams_last;
-    if (datagrams_first && st->datagrams_out.count > 0) put_datagrams(b);
+    bool datagrams_first = !both || !st->datagrams_last, placed = false;
+    if (datagrams_first && st->datagrams_out.count > 0) placed = put_datagrams(b);
     put_streams(b);
-    if (!datagrams_first) put_datagrams(b);
-    if (both) st->datagrams_last = datagrams_first;
+    if (!placed && st->datagrams_out.count > 0) placed = put_datagrams(b);
+    /* One that needs a packet without acknowledgements has its turn in the next. */
+    if (both) st->datagrams_last = datagrams_first && placed;
 }
 
 static void put_ids(struct build *b)

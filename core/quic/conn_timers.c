@@ -32,6 +32,17 @@ static uint64_t handshake_us(const struct connection *c, uint64_t now_us)
     return c->owner->half_open > v[LIMIT_HALF_OPEN] / 2 ? PRESSED_US : most;
 }
 
+/* When it is over. Anybody can send Initial packets that count, now and then and for ever, so a
+ * listener's place is lent for so many times and no longer. */
+static uint64_t handshake_end_us(const struct connection *c, uint64_t now_us)
+{
+    enum { LOANS = 3 };
+    uint64_t end_us = c->received_us + handshake_us(c, now_us);
+    uint64_t most = connection_env(c)->limits->value[LIMIT_HANDSHAKE_TIME];
+    if (connection_is_client(c)) return end_us;
+    return earlier(end_us, most > UINT64_MAX / 8 ? UINT64_MAX : c->opened_us + LOANS * most);
+}
+
 static uint64_t keep_alive_at(const struct connection *c)
 {
     uint64_t every = connection_env(c)->limits->value[LIMIT_KEEP_ALIVE];
@@ -57,7 +68,7 @@ uint64_t conn_timers_deadline(const struct connection *c)
         return c->stalled_us; /* what is due cannot leave before there is memory */
     uint64_t at = loss_deadline(&c->loss);
     if (c->phase == QUIC_HANDSHAKING) {
-        at = earlier(at, c->received_us + handshake_us(c, c->now_us));
+        at = earlier(at, handshake_end_us(c, c->now_us));
         if (c->hs != NULL && c->hs->refused_us != 0) at = earlier(at, c->hs->refused_us);
     } else {
         at = earlier(at, c->idle_base_us + idle_us(c));
@@ -66,7 +77,8 @@ uint64_t conn_timers_deadline(const struct connection *c)
         at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
     at = earlier(at, ack_deadline(&c->ack_app));
     if (c->pace_us != 0) at = earlier(at, c->pace_us);
-    if (c->phase == QUIC_UP) at = earlier(at, conn_path_deadline(c));
+    if (c->phase == QUIC_UP)
+        at = earlier(at, earlier(conn_path_deadline(c), streams_deadline(&c->base)));
     if (c->has_write) at = earlier(at, key_phase_deadline(&c->keys));
     return earlier(at, earlier(keep_alive_at(c), rest_at(c)));
 }
@@ -96,7 +108,7 @@ static bool is_over(struct connection *c, uint64_t now_us)
                               "refused (unauthenticated)", now_us);
             return true;
         }
-        if (!refused && c->received_us + handshake_us(c, now_us) > now_us) return false;
+        if (!refused && handshake_end_us(c, now_us) > now_us) return false;
         if (c->is_stranger)
             conn_close_silent(c, CONN_END_HANDSHAKE, WEIR_E_IDENTITY, WEIR_REASON_IDENTITY, NULL,
                               now_us);
@@ -136,6 +148,7 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
     }
     if (c->pace_us != 0 && c->pace_us <= now_us) c->pace_us = 0;
     if (conn_path_deadline(c) <= now_us) conn_path_on_deadline(c);
+    if (c->phase == QUIC_UP) streams_on_time(&c->base, now_us);
     if (c->has_write) key_phase_on_time(&c->keys, now_us);
     if (keep_alive_at(c) <= now_us) c->ping_pending = true;
     if (rest_at(c) <= now_us) rest(c);

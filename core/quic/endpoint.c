@@ -252,6 +252,7 @@ static void endpoint_on_turn(struct transport *t, uint64_t now_us)
         list_remove(&c->touched_link);
         if (c->phase != QUIC_UP) continue;
         streams_on_turn(&c->base);
+        streams_on_time(&c->base, now_us);
         connection_refresh(c, now_us);
     }
 }

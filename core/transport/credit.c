@@ -38,9 +38,13 @@ static uint64_t grow(const struct transport_conn *c, uint64_t window, uint64_t m
 {
     if (c->streams->grow_off || window >= max || last_us == 0) return window;
     if (rtt_us == 0 || now_us - last_us > 2 * rtt_us) return window;
-    uint64_t wider = now_us - last_us > rtt_us ? 2 * window : 4 * window;
-    if (wider > max) wider = max;
-    return budget_room(&c->streams->budget) >= 2 * wider ? wider : window;
+    uint64_t room = budget_room(&c->streams->budget);
+    uint64_t most = now_us - last_us > rtt_us ? 2 * window : 4 * window;
+    for (uint64_t wider = most; wider > window; wider /= 2) {
+        uint64_t next = wider > max ? max : wider;
+        if (room >= 2 * next) return next;
+    }
+    return window;
 }
 
 static void update_stream(struct stream *s, uint64_t rtt_us, uint64_t now_us)

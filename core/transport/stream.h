@@ -96,6 +96,10 @@ struct conn_streams {
     bool grow_off;             /**< windows stay at their first size */
     bool credit_pending, accept_pending[2]; /**< limits to be told (again) */
     bool open_blocked[2];      /**< an open failed for want of room */
+    bool paces_cancels;        /**< the next four are in use */
+    uint32_t cancel_tokens;    /**< streams that the peer may reset before their places wait */
+    uint32_t cancels_held[2];  /**< places that wait */
+    uint64_t cancel_us;        /**< up to when tokens were counted */
 };
 
 /** What is charged for a stream beside its buffers: its record and its share of the table, which is
@@ -120,6 +124,14 @@ void streams_own_grants(const struct limits *limits, struct streams_grants *out)
 /** Make conn->streams. @return 0, WEIR_E_BUDGET or WEIR_E_MEMORY */
 int streams_open(struct transport_conn *c, const struct streams_grants *own,
                  const struct streams_grants *peer);
+/** A stream that the peer opened and reset gives its place back at a limited rate from now on
+ *  (limits.def, STREAM_CANCELS): reset at once, streams would cost their opener nothing. The
+ *  transport then asks streams_deadline and calls streams_on_time. */
+void streams_pace_cancels(struct transport_conn *c, uint64_t now_us);
+/** When places that wait are due; UINT64_MAX: none waits. */
+uint64_t streams_deadline(const struct transport_conn *c);
+/** Count tokens; give back what waited. */
+void streams_on_time(struct transport_conn *c, uint64_t now_us);
 /** Free every stream and the table, refund everything. */
 void streams_free(struct transport_conn *c);
 /** The connection ended: every stream drops its buffers and becomes over (lanes that were not
@@ -214,6 +226,8 @@ void stream_schedule(struct stream *s);
 /** Writers of this connection that wait for what may be there now (credit, budget, room) are
  *  told. */
 void streams_recheck(struct transport_conn *c, uint64_t now_us);
+/** Free a stream and what belongs to it: for streams_remove alone. */
+void streams_forget(struct stream *s);
 /** The connection rests: empty lanes give their buffers back. */
 void streams_trim(struct transport_conn *c);
 /** Whether anything released waits: bytes, FINs, lane resets and stops, limits. */

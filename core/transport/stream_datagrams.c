@@ -14,6 +14,12 @@ static const struct transport_env *env_of(const struct transport_conn *c)
     return c->transport->env;
 }
 
+/* Who only receives has no lane that could have been. */
+static bool was_reset(const struct stream *s)
+{
+    return s->has_out && s->out.state >= SEND_RESET;
+}
+
 int stream_datagram_send(struct stream *s, const void *data, size_t len, uint64_t now_us,
                          struct limit_record *limit)
 {
@@ -21,7 +27,7 @@ int stream_datagram_send(struct stream *s, const void *data, size_t len, uint64_
     struct conn_streams *st = c->streams;
     const struct transport_env *env = env_of(c);
     *limit = (struct limit_record){0};
-    if (c->state != CONN_UP || s->out.state >= SEND_RESET) return WEIR_E_NOT_CONNECTED;
+    if (c->state != CONN_UP || was_reset(s)) return WEIR_E_NOT_CONNECTED;
     uint64_t longest = c->transport->ops->datagram_max(c);
     if (longest == 0) return WEIR_E_UNSUPPORTED;
     if (len > longest) return WEIR_E_ARGUMENT;
@@ -80,11 +86,13 @@ void streams_on_datagram(struct transport_conn *c, uint64_t id, const uint8_t *d
         return;
     }
     if (st->datagrams_in.count >= env_of(c)->limits->value[LIMIT_DATAGRAMS_IN]) drop_oldest(c);
+    /* Told once until one is read (stream_datagram_read tells again). */
+    bool is_news = datagram_queue_find(&st->datagrams_in, id) == NULL;
     if (datagram_queue_push(&st->datagrams_in, id, data, len, env_of(c)->mem, &st->budget) != 0) {
         metric_inc(metrics, METRIC_DATAGRAM_FRAMES_DROPPED);
         return;
     }
-    stream_mark(s, STREAM_PENDING_DATAGRAM);
+    if (is_news) stream_mark(s, STREAM_PENDING_DATAGRAM);
 }
 
 const struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max)

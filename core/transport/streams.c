@@ -354,22 +354,10 @@ struct stream *streams_next_dirty(struct transport_conn *c)
     return s;
 }
 
-void streams_remove(struct stream *s)
+void streams_forget(struct stream *s)
 {
     struct transport_conn *c = s->conn;
     struct conn_streams *st = c->streams;
-    if (!s->is_local) {
-        /* The limit slides with what is over; told in steps, so that it costs a frame per several
-         * streams. */
-        unsigned type = (unsigned)(s->id >> 1 & 1);
-        uint64_t limit = streams_count_max(env_of(c)->limits, type != 0);
-        uint64_t next = ++st->accept_over[type] + limit;
-        if (next >= st->accept_max[type] + (limit + 3) / 4 && c->state == CONN_UP) {
-            st->accept_max[type] = next;
-            st->accept_pending[type] = true;
-            c->transport->ops->stream_changed(s, STREAM_CONSUMED, 0);
-        }
-    }
     (void)datagram_queue_purge(&st->datagrams_out, s->id, env_of(c)->mem, &st->budget);
     (void)datagram_queue_purge(&st->datagrams_in, s->id, env_of(c)->mem, &st->budget);
     const struct stream *removed = map_remove(&st->by_id, &s->id, sizeof s->id);

@@ -79,13 +79,18 @@ static void test_windows_grow_only_when_used_up_within_two_round_trips(void **st
         bool off;
         uint64_t window;
     } cases[] = {
-        {1, 1 << 20, 1 << 20, false, 2000},
+        {1, 1 << 20, 1 << 20, false, 4000},
+        {RTT, 1 << 20, 1 << 20, false, 4000},
+        {RTT + 1, 1 << 20, 1 << 20, false, 2000},
         {2 * RTT, 1 << 20, 1 << 20, false, 2000},
         {2 * RTT + 1, 1 << 20, 1 << 20, false, 1000}, /* slow enough */
-        {1, 1500, 1 << 20, false, 1500},              /* the limit */
+        {1, 3500, 1 << 20, false, 3500},              /* the limit */
+        {RTT + 1, 1500, 1 << 20, false, 1500},
         {1, 1000, 1 << 20, false, 1000},
         {1, 1 << 20, 3999, false, 1000}, /* memory decides */
         {1, 1 << 20, 4000, false, 2000},
+        {1, 1 << 20, 7999, false, 2000},
+        {1, 1 << 20, 8000, false, 4000},
         {1, 1 << 20, 1 << 20, true, 1000}, /* switched off */
     };
 
@@ -114,6 +119,33 @@ static void test_windows_grow_only_when_used_up_within_two_round_trips(void **st
     }
 }
 
+/* What one stream learned of the path holds for the next that carries more than a little. */
+static void test_a_stream_gets_the_window_of_its_siblings(void **state)
+{
+    struct fake f;
+    struct stream *first, *second;
+
+    (void)state;
+    fake_init(&f, CONN_DIALLER, 0);
+    fake_window(&f, 1000, 1 << 20);
+    assert_int_equal(fake_up(&f, &f.limits), 0);
+    f.limits.value[LIMIT_STREAM_WINDOW] = 64000;
+    first = fake_remote(&f, 1);
+    assert_int_equal(fake_data(first, 0, 500, false), RECEIVE_OK);
+    consume(first, 500, NOW);
+    assert_int_equal(fake_data(first, 500, 500, false), RECEIVE_OK);
+    consume(first, 500, NOW + 1);
+    assert_int_equal(first->in.window_bytes, 4000);
+    second = fake_remote(&f, 5);
+    assert_int_equal(fake_data(second, 0, 250, false), RECEIVE_OK);
+    consume(second, 249, NOW + 2);
+    assert_int_equal(second->in.window_bytes, 1000); /* it may be small */
+    consume(second, 1, NOW + 2);
+    assert_int_equal(second->in.window_bytes, 4000);
+    assert_int_equal(second->in.limit, 4250);
+    fake_close(&f);
+}
+
 static void test_the_connections_window_grows_by_the_same_rule(void **state)
 {
     struct fake f;
@@ -132,7 +164,7 @@ static void test_the_connections_window_grows_by_the_same_rule(void **state)
         assert_int_equal(fake_data(s, at, window / 2, false), RECEIVE_OK);
         at += window / 2;
         consume(s, window / 2, now += RTT);
-        assert_true(f.c.streams->receive_window <= 2 * window);
+        assert_true(f.c.streams->receive_window <= 4 * window);
     }
     assert_int_equal(f.c.streams->receive_window, 5000);
     assert_int_equal(f.c.streams->receive_limit, at + 5000);
@@ -348,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_credit_is_given_when_half_is_used_and_not_before),
         cmocka_unit_test(test_a_lane_whose_end_is_known_gets_no_credit),
         cmocka_unit_test(test_windows_grow_only_when_used_up_within_two_round_trips),
+        cmocka_unit_test(test_a_stream_gets_the_window_of_its_siblings),
         cmocka_unit_test(test_the_connections_window_grows_by_the_same_rule),
         cmocka_unit_test(test_limits_of_the_peer_never_shrink),
         cmocka_unit_test(test_connection_credit_wakes_every_writer_that_waits_for_it),

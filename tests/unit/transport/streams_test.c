@@ -220,6 +220,43 @@ static void test_a_limit_of_one_stream_slides_too(void **state)
     fake_close(&f);
 }
 
+/* Rapid reset, CVE-2023-44487. */
+static void test_streams_that_the_peer_resets_give_their_places_back_at_a_rate(void **state)
+{
+    struct fake f;
+    struct stream *s;
+    uint64_t opened = 0;
+
+    (void)state;
+    fake_init(&f, CONN_DIALLER, 0);
+    f.limits.value[LIMIT_STREAMS_UNI] = 4;
+    f.limits.value[LIMIT_STREAM_CANCELS] = 100;
+    assert_int_equal(fake_up(&f, &f.limits), 0);
+    streams_pace_cancels(&f.c, NOW);
+    assert_int_equal(streams_deadline(&f.c), UINT64_MAX);
+    while (streams_on_frame(&f.c, 4 * opened + 3, true, NOW, &s) == STREAMS_FOUND) {
+        opened++;
+        assert_int_equal(streams_on_reset(s, 9, 0), RECEIVE_OK);
+        streams_remove(s);
+        assert_true(opened < 1000);
+    }
+    assert_in_range(opened, 100, 104); /* a second's worth, and what may be open */
+    assert_in_range(f.c.streams->cancels_held[1], 1, 4);
+    /* Time brings places back, no more than the rate. */
+    uint64_t due = streams_deadline(&f.c), before = f.c.streams->accept_max[1];
+    assert_in_range(due, NOW + 1, NOW + 1000000);
+    streams_on_time(&f.c, due);
+    assert_int_equal(f.c.streams->cancels_held[1], 0);
+    assert_in_range(f.c.streams->accept_max[1], before + 1, before + 4);
+    assert_true(f.c.streams->accept_pending[1]);
+    assert_int_equal(streams_deadline(&f.c), UINT64_MAX);
+    /* Streams that end in good order never wait. */
+    f.c.streams->cancel_tokens = 0;
+    for (uint64_t i = opened; i < opened + 20; i++) finish(fake_remote(&f, 4 * i + 3));
+    assert_int_equal(f.c.streams->cancels_held[1], 0);
+    fake_close(&f);
+}
+
 static void test_an_open_that_had_to_wait_is_told_when_there_is_room(void **state)
 {
     struct fake f;
@@ -439,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_frames_for_finished_streams_are_late_not_wrong),
         cmocka_unit_test(test_the_stream_limit_slides_with_what_is_over_in_steps),
         cmocka_unit_test(test_a_limit_of_one_stream_slides_too),
+        cmocka_unit_test(test_streams_that_the_peer_resets_give_their_places_back_at_a_rate),
         cmocka_unit_test(test_an_open_that_had_to_wait_is_told_when_there_is_room),
         cmocka_unit_test(test_a_transport_may_put_the_table_off_until_the_first_open),
         cmocka_unit_test(test_connection_credit_counts_over_all_streams),
