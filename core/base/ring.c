@@ -2,8 +2,8 @@
 /* The byte of stream offset n lies at n modulo capacity, whatever base is.
  *
  * So nothing moves when bytes are dropped, and out-of-order data is written where it belongs at
- * once. Growing copies every kept byte to its place modulo the new capacity. The ring knows no
- * gaps: which bytes of the window were written is the caller's knowledge (ranges.h). */
+ * once. Growing moves what has another place modulo the new capacity: nothing, if the ring has not
+ * wrapped yet. The ring knows no gaps: which bytes of the window were written is the caller's knowledge (ranges.h). */
 #include "base/ring.h"
 #include "base/assert.h"
 #include "weir.h"
@@ -47,32 +47,50 @@ static void check_inside(const struct ring *ring, uint64_t offset, size_t len)
     WEIR_ASSERT(offset - ring->base <= ring->capacity - len);
 }
 
+/* The block was made larger in place: bytes whose offset has another place modulo the new capacity
+ * move there. The new capacity is a multiple of the old one, so each of the two pieces keeps its
+ * place inside of some block of the old size, and no move touches what still has to move. */
+static void spread(struct ring *ring, size_t old)
+{
+    size_t start = (size_t)(ring->base & (old - 1)), first = old - start;
+    size_t to = (size_t)(ring->base & (ring->capacity - 1));
+    size_t rest_to = (size_t)((ring->base + first) & (ring->capacity - 1));
+    if (to != start) memcpy(ring->bytes + to, ring->bytes + start, first);
+    if (start > 0 && rest_to != 0) memcpy(ring->bytes + rest_to, ring->bytes, start);
+}
+
+static int reserve(struct ring *ring, uint64_t end, bool zeroed, const struct mem *mem,
+                   struct budget *budget, struct limit_record *limit)
+{
+    uint32_t old = ring->capacity, capacity = old == 0 ? RING_CAPACITY_MIN : old;
+    uint64_t need = end > ring->base ? end - ring->base : 0;
+
+    if (need <= old) return 0;
+    if (need > RING_CAPACITY_MAX) return WEIR_E_MEMORY;
+    while (capacity < need) capacity *= 2;
+    if (!budget_charge(budget, capacity - old, limit)) return WEIR_E_BUDGET;
+    uint8_t *bytes = mem_resize(mem, ring->bytes, old, capacity);
+    if (bytes == NULL) {
+        budget_refund(budget, capacity - old);
+        return WEIR_E_MEMORY;
+    }
+    if (zeroed) memset(bytes + old, 0, capacity - old);
+    ring->bytes = bytes;
+    ring->capacity = capacity;
+    if (old > 0) spread(ring, old);
+    return 0;
+}
+
 int ring_reserve(struct ring *ring, uint64_t end, const struct mem *mem, struct budget *budget,
                  struct limit_record *limit)
 {
-    struct ring larger = *ring;
-    uint64_t need = end > ring->base ? end - ring->base : 0;
-    size_t first;
+    return reserve(ring, end, false, mem, budget, limit);
+}
 
-    if (need <= ring->capacity) return 0;
-    if (need > RING_CAPACITY_MAX) return WEIR_E_MEMORY;
-    if (larger.capacity == 0) larger.capacity = RING_CAPACITY_MIN;
-    while (larger.capacity < need) larger.capacity *= 2;
-    if (!budget_charge(budget, larger.capacity - ring->capacity, limit)) return WEIR_E_BUDGET;
-    /* Zeroed: a hole that is read by mistake must not show another peer's bytes. */
-    larger.bytes = mem_alloc(mem, larger.capacity);
-    if (larger.bytes == NULL) {
-        budget_refund(budget, larger.capacity - ring->capacity);
-        return WEIR_E_MEMORY;
-    }
-    if (ring->capacity > 0) {
-        first = piece_len(ring, ring->base, ring->capacity);
-        ring_write(&larger, ring->base, ring->bytes + (ring->base & (ring->capacity - 1)), first);
-        ring_write(&larger, ring->base + first, ring->bytes, ring->capacity - first);
-        mem_free(mem, ring->bytes, ring->capacity);
-    }
-    *ring = larger;
-    return 0;
+int ring_reserve_zeroed(struct ring *ring, uint64_t end, const struct mem *mem,
+                        struct budget *budget, struct limit_record *limit)
+{
+    return reserve(ring, end, true, mem, budget, limit);
 }
 
 void ring_write(struct ring *ring, uint64_t offset, const void *data, size_t len)

@@ -22,6 +22,11 @@ void ring_free(struct ring *ring, const struct mem *mem, struct budget *budget);
  *  @return 0, WEIR_E_BUDGET or WEIR_E_MEMORY */
 int ring_reserve(struct ring *ring, uint64_t end, const struct mem *mem, struct budget *budget,
                  struct limit_record *limit);
+/** The same, and what it adds is zeroed: for rings that are written out of order, where a hole that
+ *  is read by mistake must not show another peer's bytes. Others save touching memory that they may
+ *  never use. */
+int ring_reserve_zeroed(struct ring *ring, uint64_t end, const struct mem *mem,
+                        struct budget *budget, struct limit_record *limit);
 /** Copy len bytes to offset; [offset, offset+len) must be inside [base, base+capacity)
  *  (asserted). */
 void ring_write(struct ring *ring, uint64_t offset, const void *data, size_t len);

@@ -45,7 +45,7 @@ static int store(struct receive_lane *lane, uint64_t offset, const uint8_t *data
 {
     if (end <= lane->contiguous) return RECEIVE_OK; /* seen before */
     uint64_t start = offset > lane->contiguous ? offset : lane->contiguous;
-    if (ring_reserve(&lane->ring, end, mem, budget, limit) != 0) return RECEIVE_DROP;
+    if (ring_reserve_zeroed(&lane->ring, end, mem, budget, limit) != 0) return RECEIVE_DROP;
     if (start > lane->contiguous) {
         if (ranges_add(&lane->gaps_above, start, end, mem) != 0) return RECEIVE_DROP;
     }
