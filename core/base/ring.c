@@ -3,7 +3,8 @@
  *
  * So nothing moves when bytes are dropped, and out-of-order data is written where it belongs at
  * once. Growing moves what has another place modulo the new capacity: nothing, if the ring has not
- * wrapped yet. The ring knows no gaps: which bytes of the window were written is the caller's knowledge (ranges.h). */
+ * wrapped yet. The ring knows no gaps: which bytes of the window were written is the caller's
+ * knowledge (ranges.h). */
 #include "base/ring.h"
 #include "base/assert.h"
 #include "weir.h"

@@ -513,8 +513,9 @@ typedef struct weir_event {
 #define WEIR_EVENT_OBSERVED 12        /**< object: connection whose peer told how it sees us:
                                            weir_connection_observed */
 #define WEIR_EVENT_DRAINED 13         /**< the drain is complete; the node may be closed */
-#define WEIR_EVENT_MOVED 14           /**< object: connection whose peer was heard from another
-                                           address, and answered there */
+#define WEIR_EVENT_MOVED 14           /**< object: connection that went on over another path, which
+                                           has answered: the peer's address changed, or ours did and
+                                           weir_node_network_changed was called */
 #define WEIR_EVENT_DATAGRAM 15        /**< object: stream of which an unreliable datagram waits;
                                            parent: connection; amount: how many wait. Once until
                                            one is read */
@@ -709,14 +710,16 @@ WEIR_API int32_t weir_stream_set_user(weir_node *node, uint64_t stream, uint64_t
  *  means what the stream's protocol says, and goes with the stream. Good for what is worth nothing
  *  when it is late.
  *  @param len  0 to weir_connection_info.datagram_max
- *  @return 0: it waits to leave at the next poll; WEIR_E_LIMIT 64 wait already; WEIR_E_ARGUMENT it is
- *          too long; WEIR_E_UNSUPPORTED the peer takes none; WEIR_E_NOT_CONNECTED also when this
- *          side reset the stream; WEIR_E_BUDGET, WEIR_E_MEMORY, WEIR_E_STALE, WEIR_E_KIND, WEIR_E_NULL
+ *  @return 0: it waits to leave at the next poll; WEIR_E_LIMIT 64 wait already; WEIR_E_ARGUMENT it
+ *          is too long; WEIR_E_UNSUPPORTED the peer takes none; WEIR_E_NOT_CONNECTED also when this
+ *          side reset the stream; WEIR_E_BUDGET, WEIR_E_MEMORY, WEIR_E_STALE, WEIR_E_KIND,
+ *          WEIR_E_NULL
  *  @since  0.1 */
 WEIR_API int32_t weir_datagram_send(weir_node *node, uint64_t stream, const void *data,
                                     uint32_t len);
 
-/** Take the oldest datagram of a stream. At most 64 of a connection are kept: the oldest goes first.
+/** Take the oldest datagram of a stream. At most 64 of a connection are kept: for a newer one the
+ *  oldest goes.
  *  @return its length, 0 included; WEIR_E_NOT_FOUND none waits; WEIR_E_SPACE it is longer than cap
  *          and stays; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_NULL
  *  @since  0.1 */

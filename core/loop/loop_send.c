@@ -108,11 +108,11 @@ static void write_streams(struct conn_streams *st, struct writer *w, uint64_t no
 /* Behind the streams, so that the receiver knows theirs. */
 static void write_datagrams(struct loop_conn *c, struct writer *w)
 {
-    const struct datagram_item *item;
+    struct datagram_item *item;
     while (writer_room(w) >= MESSAGE_DATA_BYTES + MESSAGE_DATAGRAM_MAX &&
            (item = streams_next_datagram(&c->conn, MESSAGE_DATAGRAM_MAX)) != NULL) {
         loop_message_write_datagram(w, item->stream, item->bytes, item->len);
-        streams_datagram_sent(&c->conn);
+        streams_datagram_sent(&c->conn, item);
     }
 }
 

@@ -17,8 +17,8 @@ enum ack_ecn {
 enum {
     ACK_RANGES_MAX =
         64, /**< remembered; the lowest is forgotten, and everything below it counts as seen */
-    ACK_RANGES_SENT_MAX = 64, /**< reported in one ACK: all, or what came late under heavy reordering
-                                   would never be told */
+    ACK_RANGES_SENT_MAX = 64, /**< reported in one ACK: all, or what comes late under heavy
+                                   reordering would never be told */
     ACK_RANGES_FEW = 16, /**< room from the first packet on, if ACKs may wait; more is made only for
                             gaps of the last few round trips */
     ACK_THRESHOLD_MAX = 63 /**< packets that wait at most, whatever the peer asks for */

@@ -198,6 +198,17 @@ bool congestion_on_event(struct congestion *c, uint64_t sent_us, uint64_t now_us
     return true;
 }
 
+void congestion_return(struct congestion *c, uint64_t now_us)
+{
+    uint64_t window_bytes = c->window_bytes,
+             first_bytes = congestion_initial_window(c->datagram_bytes);
+
+    congestion_reset(c, c->datagram_bytes, now_us);
+    if (!c->ops->models_path && window_bytes > first_bytes) {
+        c->threshold_bytes = window_bytes;
+    }
+}
+
 void congestion_on_lost(struct congestion *c, const struct congestion_lost *lost)
 {
     if (c->ops->on_lost != NULL) {

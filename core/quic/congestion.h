@@ -141,6 +141,9 @@ void congestion_on_acked(struct congestion *c, const struct congestion_ack *ack)
 /** Loss, or ECN-CE. @param sent_us when the newest packet concerned was sent. @return true when
  *  it began a recovery */
 bool congestion_on_event(struct congestion *c, uint64_t sent_us, uint64_t now_us);
+/** Back on a path that was left a moment ago: what was in flight there has no fate any more, so the
+ *  window is found anew, quickly up to where it was. */
+void congestion_return(struct congestion *c, uint64_t now_us);
 /** One lost packet; before congestion_on_event. */
 void congestion_on_lost(struct congestion *c, const struct congestion_lost *lost);
 /** ECN-CE on a packet sent then: one reduction per round as for loss (RFC 9002, 7.1; RFC 9438),

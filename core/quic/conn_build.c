@@ -105,10 +105,13 @@ static void account(const struct build *b, size_t len, uint64_t now_us)
     struct connection *c = b->c;
     uint32_t flags =
         (b->eliciting ? SENT_ACK_ELICITING : 0u) | (b->in_flight ? SENT_IN_FLIGHT : 0u);
+    if (b->space == LOSS_APPLICATION && c->loss.spaces[b->space].eliciting_in_flight == 0)
+        c->unanswered_us = now_us;
+    if (b->aside) flags = 0; /* no sample, no loss, no time-out of the path in use */
     (void)loss_packet_sent(&c->loss, b->space, now_us, (uint32_t)len, flags | b->flags);
     c->packets_out++;
     metric_inc(connection_env(c)->metrics, METRIC_PACKETS_SENT);
-    if (b->in_flight) pacer_on_sent(&c->pacer, now_us, len);
+    if (b->in_flight && !b->aside) pacer_on_sent(&c->pacer, now_us, len);
     if (!b->eliciting) return;
     if (!c->eliciting_since_receive) c->idle_base_us = now_us; /* RFC 9000 10.1 */
     c->eliciting_since_receive = true;

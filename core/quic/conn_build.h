@@ -32,6 +32,7 @@ struct build {
     enum packet_type type;
     uint32_t flags;            /**< further enum sent_flag */
     bool eliciting, in_flight, ack;
+    bool aside;                /**< for another path than the one in use: not in its flight */
     bool whole;                /**< it holds a frame that wants a datagram of 1200 bytes */
 };
 

@@ -128,6 +128,8 @@ void conn_close_received(struct connection *c)
 
 /* One closing packet. In Initial and Handshake packets an application's reason is not shown (RFC
  * 9000 10.2.3). */
+static const size_t CLOSE_ROOM = 1 + 8 + 8 + 2; /* the frame around the text, which goes first */
+
 static size_t write_one(struct connection *c, enum loss_space_name space, uint8_t *data, size_t cap,
                         size_t pad_to, uint64_t now_us)
 {
@@ -149,9 +151,10 @@ static size_t write_one(struct connection *c, enum loss_space_name space, uint8_
     if (open && writer_room(&payload) >= 400 && ack_is_pending(&c->ack_app))
         (void)ack_write(&c->ack_app, &payload, now_us, 3, &largest);
     uint64_t code = !open && c->close_application ? QUIC_APPLICATION_ERROR : c->close_code;
+    bool with_text = open && writer_room(&payload) >= CLOSE_ROOM + (size_t)c->close_text_len;
     if (!frame_write_close(&payload, open && c->close_application, code,
                            open ? c->close_frame_type : 0, (const uint8_t *)c->close_text,
-                           open ? c->close_text_len : 0))
+                           with_text ? c->close_text_len : 0))
         return 0;
     size_t least = pad_to > header + PACKET_TAG_LEN ? pad_to - header - PACKET_TAG_LEN : 0;
     if (writer_len(&payload) < least && least - writer_len(&payload) <= writer_room(&payload))

@@ -296,6 +296,7 @@ static int take_params(struct connection *c, const struct params *p)
     c->datagram_frame_max = p->max_datagram_frame_size;
     c->remote_cids[0].cid = c->remote_cid;
     c->remote_cids[0].used = true;
+    c->remote_next = c->remote_seen = 1;
     if (p->has_reset_token) {
         c->remote_cids[0].has_token = true;
         memcpy(c->remote_cids[0].token, p->reset_token, sizeof c->remote_cids[0].token);

@@ -114,6 +114,25 @@ static void replace_retired(struct connection *c)
         c->probe->remote_id = c->path.remote_id;
 }
 
+/* Whether that sequence came before. One that was given back comes again when the packet that told
+ * it was thought lost: taking it for new would use a dead id, or break an honest peer's limit. Far
+ * below the newest, nothing is outstanding: at most LIMIT_CONNECTION_IDS are. */
+static bool is_old(struct connection *c, uint64_t sequence)
+{
+    enum { KEPT = 64 };
+    if (sequence >= c->remote_next) {
+        uint64_t step = sequence + 1 - c->remote_next;
+        c->remote_seen = step >= KEPT ? 1 : c->remote_seen << step | 1;
+        c->remote_next = sequence + 1;
+        return false;
+    }
+    uint64_t behind = c->remote_next - 1 - sequence;
+    if (behind >= KEPT) return true;
+    bool was = (c->remote_seen >> behind & 1) != 0;
+    c->remote_seen |= UINT64_C(1) << behind;
+    return was;
+}
+
 int conn_ids_on_new(struct connection *c, const struct frame_new_connection_id *f)
 {
     uint64_t limit = connection_env(c)->limits->value[LIMIT_CONNECTION_IDS];
@@ -127,6 +146,7 @@ int conn_ids_on_new(struct connection *c, const struct frame_new_connection_id *
     }
     if (f->sequence < c->retire_below)
         return queue_retire(c, f->sequence) ? 0 : QUIC_CONNECTION_ID_LIMIT;
+    if (is_old(c, f->sequence)) return 0;
     /* Retire before adding (RFC 9000 5.1.1), or an exact exchange would exceed the limit. */
     if (!retire_prior(c, f->retire_prior_to)) return QUIC_CONNECTION_ID_LIMIT;
     for (unsigned i = 0; i < QUIC_REMOTE_CIDS_MAX; i++) {

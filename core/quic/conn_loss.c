@@ -118,7 +118,7 @@ int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const str
     frame_ack_begin(&cursor, ack);
     while (error == 0 && frame_ack_next(&cursor, &start, &end_))
         error = loss_on_ack_range(&c->loss, start, end_ - 1);
-    (void)loss_on_ack_end(&c->loss);
+    if (loss_on_ack_end(&c->loss)) c->unanswered_us = now_us;
     if (error != 0) return QUIC_PROTOCOL_VIOLATION;
     metric_add(connection_env(c)->metrics, METRIC_CONGESTION_EVENTS, c->congestion.events - events);
     metric_add(connection_env(c)->metrics, METRIC_PERSISTENT_CONGESTION,

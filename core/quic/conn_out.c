@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* What leaves, and when.
  *
- * A turn: what concerns other paths than the one in use, one datagram each; then acknowledgements and control frames first, then stream bytes in the scheduler's order,
- * full packets first, one partial packet at the end. What may be written was settled when the
- * application wrote it (lane.h), so nothing here asks flow control. Three things can stop a packet:
- * the congestion window, the pacer, and, before the client's address is proven, three times what it
- * sent. */
+ * A turn: what concerns other paths than the one in use, one datagram each; a probe of the path's
+ * MTU; then a run of packets: acknowledgements and control frames first, then stream bytes in the
+ * scheduler's order, full packets first, one partial packet at the end. What may be written was
+ * settled when the application wrote it (lane.h), so nothing here asks flow control. Three things
+ * can stop a packet: the congestion window, the pacer, and, before an address is proven, three
+ * times what came from it. */
 #include "base/assert.h"
 #include "quic/conn_build.h"
 #include <string.h>
@@ -185,7 +186,7 @@ static size_t one_application_datagram(struct connection *c, struct build_run *r
 {
     bool ack_only;
     size_t room = path_allows(&c->path, cap < c->datagram_bytes ? cap : c->datagram_bytes);
-    if (room < c->datagram_bytes && room < 64) return 0;
+    if (room < c->datagram_bytes && room < PATH_ROOM_MIN) return 0;
     if (!application_wants(c, now_us, &ack_only)) {
         congestion_set_app_limited(&c->congestion, true);
         return 0;
@@ -246,11 +247,12 @@ static bool send_aside(struct connection *c, struct path *p, struct datagram_out
                        uint64_t now_us)
 {
     struct build b;
-    struct build_run run = {.flags = SENT_PMTU_PROBE};
+    struct build_run run = {.flags = 0};
     size_t room = path_allows(p, PACKET_DATAGRAM_MIN);
     if (!build_begin(&b, c, &run, LOSS_APPLICATION, conn_ids_of_path(c, p), out->data, room,
                      now_us))
         return false;
+    b.aside = true;
     put_path(&b, p);
     out->len = out->segment =
         build_end(&b, room == PACKET_DATAGRAM_MIN ? PACKET_DATAGRAM_MIN : 0, now_us);
@@ -258,6 +260,7 @@ static bool send_aside(struct connection *c, struct path *p, struct datagram_out
     p->bytes_out += out->len;
     c->bytes_out += out->len;
     address(out, p);
+    if (p == c->probe && !p->response_wanted) conn_path_forget_probe(c);
     return out->len > 0;
 }
 

@@ -126,6 +126,7 @@ static void took_path(struct connection *c, uint64_t old_id)
     conn_ids_leave(c, old_id);
     conn_path_resized(c);
     conn_loss_repace(c, c->now_us);
+    conn_out_check_blocked(c);
 }
 
 static void return_to_fallback(struct connection *c)
@@ -134,11 +135,13 @@ static void return_to_fallback(struct connection *c)
     uint64_t left_id = c->path.remote_id;
     const struct transport_env *env = connection_env(c);
     c->path = m->path;
-    c->path.asks = c->path.challenge_wanted = c->path.asked_small = c->path.moved = false;
+    c->path.asks = c->path.challenge_wanted = c->path.asked_small = false;
+    c->path.moved = c->path.own_change;
     if (m->has_capacity) {
         congestion_close(&c->congestion, env->mem, env->budget);
         c->rtt = m->rtt;
         c->congestion = m->congestion;
+        congestion_return(&c->congestion, c->now_us);
         c->pacer = m->pacer;
         c->pmtu = m->pmtu;
         ecn_restart(&c->ecn, !connection_env(c)->ecn_off);
@@ -146,6 +149,7 @@ static void return_to_fallback(struct connection *c)
     }
     c->fallback = NULL;
     charged_free(env->mem, env->budget, m, sizeof *m);
+    if (c->path.own_change) challenge(c, &c->path); /* nobody knows there where we are now */
     took_path(c, left_id);
 }
 
@@ -163,6 +167,8 @@ static void move(struct connection *c)
                         .remote_id = c->path.remote_id,
                         .local_id = c->in_id,
                         .bytes_in = c->in_bytes,
+                        .validated =
+                            c->path.validated && endpoint_equal(&c->path.remote, &in->remote),
                         .moved = true};
     metric_inc(connection_env(c)->metrics, METRIC_CONNECTIONS_MOVED);
     if (c->fallback != NULL && known == &c->fallback->path) {
@@ -187,7 +193,10 @@ static void move(struct connection *c)
         c->path = next;
     }
     challenge(c, &c->path);
-    if (c->fallback != NULL) challenge(c, &c->fallback->path);
+    /* The place that was left was proven once, and may be somebody else's by now. */
+    if (c->fallback != NULL &&
+        (!c->fallback->path.asks || c->fallback->path.tries < PATH_CHALLENGE_TRIES))
+        challenge(c, &c->fallback->path);
     took_path(c, left_id);
 }
 
@@ -196,17 +205,24 @@ static struct path *probed(struct connection *c)
 {
     const struct transport_env *env = connection_env(c);
     const struct datagram_in *in = c->in;
-    uint64_t id = c->probe != NULL ? c->probe->remote_id : conn_ids_fresh(c);
-    if (c->probe == NULL) {
-        c->probe = charged_alloc(env->mem, env->budget, sizeof *c->probe);
-        if (c->probe == NULL) return NULL; /* the peer asks again */
-    }
-    *c->probe = (struct path){.local = in->local,
-                              .remote = in->remote,
-                              .socket = in->socket,
-                              .remote_id = id,
-                              .bytes_in = c->in_bytes};
-    return c->probe;
+    conn_path_forget_probe(c);
+    struct path *p = charged_alloc(env->mem, env->budget, sizeof *p);
+    if (p == NULL) return NULL; /* the peer asks again */
+    *p = (struct path){.local = in->local,
+                       .remote = in->remote,
+                       .socket = in->socket,
+                       .remote_id = conn_ids_fresh(c),
+                       .bytes_in = c->in_bytes};
+    c->probe = p;
+    return p;
+}
+
+void conn_path_forget_probe(struct connection *c)
+{
+    if (c->probe == NULL) return;
+    uint64_t id = c->probe->remote_id;
+    drop_probe(c);
+    conn_ids_leave(c, id);
 }
 
 void conn_path_after_packet(struct connection *c, bool is_newest, bool probing_only)
@@ -218,8 +234,11 @@ void conn_path_after_packet(struct connection *c, bool is_newest, bool probing_o
         p = path_of(c, c->in);
     }
     if (p == &c->path && c->in_id > p->local_id) p->local_id = c->in_id;
-    /* Whoever forges the peer's address shall not choose from which of ours we send. */
-    if (p != NULL && p->local.family == ENDPOINT_NONE) p->local = c->in->local;
+    /* Whoever forges the peer's address shall not choose from which of ours we send; nor shall what
+     * was still on its way to an address that we left. */
+    bool left = c->fallback != NULL && endpoint_equal(&c->fallback->path.local, &c->in->local);
+    if (p != NULL && p->local.family == ENDPOINT_NONE && !(p->own_change && left))
+        p->local = c->in->local;
     if (!c->has_challenge) return;
     c->has_challenge = false;
     if (p == NULL && c->confirmed) p = probed(c);
@@ -231,7 +250,7 @@ void conn_path_after_packet(struct connection *c, bool is_newest, bool probing_o
 static void settled(struct connection *c, struct path *p)
 {
     bool again = p->asked_small;
-    p->asks = p->challenge_wanted = p->asked_small = false;
+    p->asks = p->challenge_wanted = p->asked_small = p->own_change = false;
     if (!p->validated) metric_inc(connection_env(c)->metrics, METRIC_PATHS_VALIDATED);
     p->validated = true;
     if (p != &c->path) return;
@@ -285,6 +304,8 @@ void conn_path_asked(struct connection *c, struct path *p, const uint8_t data[PA
 
 static uint64_t give_up_us(const struct connection *c)
 {
+    /* Whether our old address is still there nobody knows; the peer's has not changed. */
+    if (c->fallback == NULL || !c->path.asks || c->path.own_change) return UINT64_MAX;
     uint64_t us = 3 * rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us);
     return c->path.asked_us + (us > GIVE_UP_MIN_US ? us : GIVE_UP_MIN_US);
 }
@@ -306,14 +327,13 @@ uint64_t conn_path_deadline(const struct connection *c)
 {
     uint64_t at = ask_at(&c->path);
     if (ask_fallback_at(c) < at) at = ask_fallback_at(c);
-    if (c->fallback != NULL && c->path.asks && give_up_us(c) < at) at = give_up_us(c);
-    return at;
+    return give_up_us(c) < at ? give_up_us(c) : at;
 }
 
 void conn_path_on_deadline(struct connection *c)
 {
     if (!c->path.asks) return;
-    if (c->fallback != NULL && give_up_us(c) <= c->now_us) {
+    if (give_up_us(c) <= c->now_us) {
         metric_inc(connection_env(c)->metrics, METRIC_PATHS_FAILED);
         return_to_fallback(c);
         return;
@@ -325,9 +345,11 @@ void conn_path_on_deadline(struct connection *c)
 struct path *conn_path_aside(struct connection *c)
 {
     struct path *p = c->fallback != NULL ? &c->fallback->path : NULL;
-    if (p != NULL && (p->challenge_wanted || p->response_wanted) && path_allows(p, 64) >= 64)
+    if (p != NULL && (p->challenge_wanted || p->response_wanted) &&
+        path_allows(p, PATH_ROOM_MIN) >= PATH_ROOM_MIN)
         return p;
-    if (c->probe != NULL && c->probe->response_wanted && path_allows(c->probe, 64) >= 64)
+    if (c->probe != NULL && c->probe->response_wanted &&
+        path_allows(c->probe, PATH_ROOM_MIN) >= PATH_ROOM_MIN)
         return c->probe;
     return NULL;
 }
@@ -341,6 +363,12 @@ void conn_path_network_changed(struct connection *c)
     c->path.local = (struct endpoint){0}; /* the system chooses anew */
     c->path.remote_id = conn_ids_fresh(c);
     c->path.moved = true;
+    c->path.own_change = c->path.validated;
+    if (!c->path.validated && c->fallback != NULL) {
+        /* Perhaps the peer is not there: then we go back, but not to the address that we had. */
+        c->fallback->path.local = (struct endpoint){0};
+        c->fallback->path.own_change = true;
+    }
     forget_capacity(c);
     c->path.asks = false;
     challenge(c, &c->path);
@@ -350,5 +378,5 @@ void conn_path_network_changed(struct connection *c)
 void conn_path_unheard(struct connection *c)
 {
     /* Our own address may be gone, and nobody told us: let the system choose again. */
-    if (connection_is_client(c)) c->path.local = (struct endpoint){0};
+    if (connection_is_client(c) || c->path.own_change) c->path.local = (struct endpoint){0};
 }

@@ -24,6 +24,7 @@ uint32_t conn_probe_bytes(struct connection *c, uint64_t now_us)
 
 static void on_probe(struct connection *c, const struct sent_packet *packet, enum loss_fate fate)
 {
+
     if (fate == LOSS_FATE_LOST) {
         metric_inc(connection_env(c)->metrics, METRIC_PMTU_PROBES_LOST);
         pmtu_on_probe_lost(&c->pmtu, packet->size, c->now_us);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Frames into a packet: what a connection has to say, in the order of its worth. What may be written
- * was settled when the application wrote it (lane.h), so nothing here asks flow control. */
+/* Frames into a packet: what a connection has to say, in the order of its worth. What may be
+ * written was settled when the application wrote it (lane.h): nothing here asks flow control. */
 #include "quic/conn_build.h"
 
 void put_ack(struct build *b, struct ack_state *acks, uint64_t now_us)
@@ -132,31 +132,23 @@ static void put_streams(struct build *b)
     put_held(b);
 }
 
-/* The peer drops what it gets before the stream's opening. */
-static bool is_before_its_stream(const struct connection *c, const struct datagram_item *item)
-{
-    const struct stream *s = streams_get(&c->base, item->stream);
-    return s != NULL && s->is_local && !s->is_opened && list_is_linked(&s->ready_link);
-}
-
 /* An unreliable datagram is the stream's id and its bytes (docs/wire.md 12.7). @return whether one
  * was placed */
 static bool put_datagrams(struct build *b)
 {
     struct connection *c = b->c;
-    const struct datagram_item *item;
+    struct datagram_item *item;
     bool any = false;
     enum { HEAD_MAX = 1 + 2 + 8 }; /* as datagram_max of the transport counts it */
     while (writer_room(&b->w) > HEAD_MAX && build_may_record(b) &&
-           (item = streams_next_datagram(&c->base, writer_room(&b->w) - HEAD_MAX)) != NULL &&
-           !is_before_its_stream(c, item)) {
+           (item = streams_next_datagram(&c->base, writer_room(&b->w) - HEAD_MAX)) != NULL) {
         size_t len = varint_size(item->stream) + item->len;
         uint8_t *at = frame_reserve_datagram(&b->w, len, true);
         if (at == NULL) break;
         struct writer w = writer_of(at, len);
         writer_varint(&w, item->stream);
         if (item->len > 0) writer_bytes(&w, item->bytes, item->len);
-        streams_datagram_sent(&c->base);
+        streams_datagram_sent(&c->base, item);
         (void)build_record(b, SENT_DATAGRAM, 0, 0, 0, false);
         any = true;
     }

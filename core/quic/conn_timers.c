@@ -61,6 +61,15 @@ static uint64_t rest_at(const struct connection *c)
     return last + REST_US;
 }
 
+/* A peer that goes on talking and acknowledges nothing for as long as an idle timeout is as good as
+ * gone in our direction, and would make us keep a record of each probe (CVE-2026-63075). */
+static uint64_t unanswered_at(const struct connection *c)
+{
+    if (!c->confirmed || c->loss.spaces[LOSS_APPLICATION].eliciting_in_flight == 0)
+        return UINT64_MAX;
+    return c->unanswered_us + idle_us(c);
+}
+
 uint64_t conn_timers_deadline(const struct connection *c)
 {
     if (c->phase > QUIC_UP) return c->close_us;
@@ -71,11 +80,13 @@ uint64_t conn_timers_deadline(const struct connection *c)
         at = earlier(at, handshake_end_us(c, c->now_us));
         if (c->hs != NULL && c->hs->refused_us != 0) at = earlier(at, c->hs->refused_us);
     } else {
-        at = earlier(at, c->idle_base_us + idle_us(c));
+        at = earlier(at, earlier(c->idle_base_us + idle_us(c), unanswered_at(c)));
     }
     if (c->hs != NULL)
         at = earlier(at, earlier(ack_deadline(&c->acks[0]), ack_deadline(&c->acks[1])));
-    at = earlier(at, ack_deadline(&c->ack_app));
+    /* What is due and may not leave is looked at again with the next datagram in. */
+    if (path_allows(&c->path, PATH_ROOM_ACK) >= PATH_ROOM_ACK)
+        at = earlier(at, ack_deadline(&c->ack_app));
     if (c->pace_us != 0) at = earlier(at, c->pace_us);
     if (c->phase == QUIC_UP)
         at = earlier(at, earlier(conn_path_deadline(c), streams_deadline(&c->base)));
@@ -117,7 +128,7 @@ static bool is_over(struct connection *c, uint64_t now_us)
                               now_us);
         return true;
     }
-    if (c->idle_base_us + idle_us(c) > now_us) return false;
+    if (c->idle_base_us + idle_us(c) > now_us && unanswered_at(c) > now_us) return false;
     conn_close_silent(c, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_IDLE, NULL, now_us);
     return true;
 }

@@ -22,7 +22,8 @@
  *
  *     connection.c       make, free, getters          conn_in.c       packets in
  *     conn_handshake.c   levels, candidates, keys     conn_frames.c   what frames mean
- *     conn_out.c         packets out                  conn_loss.c     what became of packets
+ *     conn_out.c         what leaves, and when        conn_loss.c     what became of packets
+ *     conn_build.c       one packet                   conn_put.c      frames into a packet
  *     conn_timers.c      when to do what              conn_close.c    how it ends
  *     conn_ids.c         connection ids               conn_path.c     from one path to another
  *     conn_probe.c       what the path carries        endpoint.c      many connections on one node
@@ -144,6 +145,8 @@ struct connection {
     uint64_t peer_id_limit;    /**< how many the peer keeps */
     struct remote_cid remote_cids[QUIC_REMOTE_CIDS_MAX];
     uint64_t retire_below;
+    uint64_t remote_next;      /**< one above the highest sequence of the peer that came */
+    uint64_t remote_seen;      /**< bit i: remote_next - 1 - i came */
     uint64_t retire_queue[2 * QUIC_REMOTE_CIDS_MAX];
     uint8_t retire_count;
 
@@ -175,7 +178,8 @@ struct connection {
     struct pmtu pmtu;
     struct ecn ecn;
     struct loss loss;
-    struct frame_ack_frequency frequency; /**< asked of the peer last; sequence: of the next frame */
+    struct frame_ack_frequency frequency; /**< asked of the peer last; sequence: of the next
+                                               frame */
     uint64_t peer_min_ack_us;  /**< PARAMS_ABSENT: the peer takes no ACK_FREQUENCY */
     uint64_t datagram_frame_max; /**< the peer's; 0: it takes no DATAGRAM frames */
     uint64_t key_updates;
@@ -187,6 +191,8 @@ struct connection {
 
     uint64_t now_us;           /**< of the input that is being processed, for callbacks */
     uint64_t opened_us, received_us, idle_base_us, pace_us, close_us, eliciting_us;
+    uint64_t unanswered_us;    /**< since when ack-eliciting packets are in flight and none of them
+                                    was acknowledged; counts while some are */
     uint64_t stalled_us;       /**< when to try again: no memory or budget for the record of a
                                 *   packet; 0: not stalled */
     uint64_t bytes_in, bytes_out, packets_in, packets_out;
@@ -366,6 +372,8 @@ struct path *conn_path_aside(struct connection *c);
 uint64_t conn_path_deadline(const struct connection *c);
 void conn_path_on_deadline(struct connection *c);
 void conn_path_network_changed(struct connection *c);
+/** The probing place has its answer: forget it, and give its id back. */
+void conn_path_forget_probe(struct connection *c);
 /** Several probe timeouts in a row. */
 void conn_path_unheard(struct connection *c);
 void conn_path_free(struct connection *c);

@@ -22,7 +22,7 @@
 
 #include <string.h>
 
-enum { CLOSE_PACKETS = 64 }; /* what closing may seal beyond packets_max */
+enum { CLOSE_PACKETS = 128 }; /* a run that was begun, and closing, go beyond packets_max */
 #define HOUR_US UINT64_C(3600000000)
 
 /* RFC 9001 6.6 and B: ChaCha20-Poly1305 has no limit below the packet numbers' own. */

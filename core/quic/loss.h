@@ -17,7 +17,8 @@ enum loss_fate {
 #define LOSS_NEVER UINT64_MAX
 #define LOSS_PTO_UNCONFIRMED_MAX_US 3000000u  /**< cap until confirmation (docs/wire.md 9;
                                                    deviates from RFC 9002) */
-#define LOSS_PTO_MAX_US 60000000u             /**< cap afterwards: the idle timeout comes first */
+#define LOSS_PTO_MAX_US 1000000u              /**< cap afterwards, on paths of ordinary length: see
+                                                   loss_timer.c; deviates too */
 #define LOSS_PACKET_THRESHOLD 3u          /**< kPacketThreshold; raised by reordering */
 #define LOSS_REORDER_PACKETS_MAX 4096u    /**< a quarter of the default window of numbers */
 #define LOSS_REORDER_EIGHTHS_MIN 1u       /**< kTimeThreshold is 9/8 */

@@ -15,7 +15,7 @@
  *
  * A PTO never means loss. It doubles with each expiry; until confirmation it is capped at 3 s
  * (docs/wire.md, section 9), so that a handshake survives 8 losses in a row within its 30 s;
- * afterwards at 60 s. */
+ * afterwards at about 1 s on ordinary paths. */
 #include "base/assert.h"
 #include "quic/loss.h"
 
@@ -47,12 +47,32 @@ void loss_set_max_ack_delay(struct loss *loss, uint64_t max_ack_delay_us)
 }
 
 /* One PTO of a space with its backoff. */
+/* RFC 9002 lets the backoff double without end, and a network that was away for ten seconds then
+ * waits ten more to be noticed. Probes are two packets: one pair per second, or per three round
+ * trips if those are longer, does no harm for as long as the idle timeout lasts. A time-out that
+ * was never doubled is honoured up to 3 s: beyond that it comes from samples that lost
+ * acknowledgements made long, not from the path, whose smallest round trip says so
+ * (docs/wire.md 9). */
+static uint64_t loss_pto_max_us(const struct loss *loss, uint64_t pto_us)
+{
+    uint64_t max_us = LOSS_PTO_UNCONFIRMED_MAX_US;
+
+    if (!loss->confirmed || loss->spaces[LOSS_APPLICATION].largest_acked == UINT64_MAX) {
+        return max_us;
+    }
+    max_us = pto_us < max_us ? pto_us : max_us;
+    if (max_us < LOSS_PTO_MAX_US) {
+        max_us = LOSS_PTO_MAX_US;
+    }
+    return 3 * loss->rtt->min_us > max_us ? 3 * loss->rtt->min_us : max_us;
+}
+
 static uint64_t loss_pto_us(const struct loss *loss, uint32_t space)
 {
-    uint64_t max_us = loss->confirmed ? LOSS_PTO_MAX_US : LOSS_PTO_UNCONFIRMED_MAX_US;
     uint32_t shift = loss->pto_count < LOSS_PTO_SHIFT_MAX ? loss->pto_count : LOSS_PTO_SHIFT_MAX;
     uint64_t delay_us = space == LOSS_APPLICATION ? loss->max_ack_delay_us : 0;
     uint64_t pto_us = rtt_pto_us(loss->rtt, delay_us);
+    uint64_t max_us = loss_pto_max_us(loss, pto_us);
 
     return pto_us >= max_us >> shift ? max_us : pto_us << shift;
 }

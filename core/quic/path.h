@@ -13,6 +13,8 @@
 enum {
     PATH_CHALLENGE_LEN = 8,
     PATH_CHALLENGES_KEPT = 3,  /**< the latest challenges: an answer to any of them counts */
+    PATH_ROOM_MIN = 64,        /**< less is not worth a packet: a challenge fits */
+    PATH_ROOM_ACK = 100,       /**< and here any ACK's first range */
     PATH_CHALLENGE_TRIES = 5   /**< of a path that is only tried; a path in use goes on asking */
 };
 
@@ -21,6 +23,7 @@ struct path {
     uint32_t socket;
     uint64_t remote_id;        /**< sequence of the peer's connection id that is used here */
     uint64_t local_id;         /**< highest sequence of ours that the peer has used here */
+    bool own_change;           /**< our address changed, not the peer's: there is no way back */
     bool moved;                /**< the application is to be told once it is validated */
     bool validated;            /**< the peer was seen to receive at `remote`: no limit of 3x */
     bool asks;                 /**< an answer to one of our challenges is awaited */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The fate of a datagram.
  *
- * It first waits at the bottleneck, the sender's uplink: a queue in bytes with tail drop. Then
- * come the faults of the way: a lost datagram has used the bottleneck like any other. Then
- * delay and jitter.
+ * It first waits at the bottleneck, the sender's uplink or one that links share: a queue in bytes
+ * with tail drop, which may mark what finds it long (RFC 3168). Then come the faults of the way: a
+ * lost datagram has used the bottleneck like any other. Then delay and jitter. A replay is a copy
+ * that somebody kept: it comes when it comes and delays nobody.
  *
  * The draws for the i-th datagram of a link come from streams that are named by (seed, purpose,
  * link, i). So a draw depends on nothing that was drawn before: with other loss the i-th
@@ -59,14 +60,20 @@ void link_refresh(struct link *link, const struct rules *rules)
     link->burst_left = 0;
 }
 
+static const struct bottleneck *queue_of(const struct link *link)
+{
+    return link->rule->shared != NULL ? link->rule->shared : &link->own;
+}
+
 /* Bytes that the bottleneck has not sent yet. The time that they take is at most queue /
  * bandwidth, so the product is about queue * 8 * 10^6, below 2^63. */
 static uint64_t backlog_bytes(const struct link *link, uint64_t now_us)
 {
-    if (link->rule->bandwidth_bps == 0 || link->busy_until_us <= now_us) return 0;
-    if (link->busy_until_us - now_us > UINT64_MAX / link->rule->bandwidth_bps)
-        return UINT64_MAX / 2;
-    return (link->busy_until_us - now_us) * link->rule->bandwidth_bps / 8000000;
+    uint64_t busy_until_us = queue_of(link)->busy_until_us;
+
+    if (link->rule->bandwidth_bps == 0 || busy_until_us <= now_us) return 0;
+    if (busy_until_us - now_us > UINT64_MAX / link->rule->bandwidth_bps) return UINT64_MAX / 2;
+    return (busy_until_us - now_us) * link->rule->bandwidth_bps / 8000000;
 }
 
 static bool queue_has_room(const struct link *link, size_t len, uint64_t now_us)
@@ -82,17 +89,18 @@ static bool queue_has_room(const struct link *link, size_t len, uint64_t now_us)
  * rate is exact. */
 static uint64_t departure(struct link *link, size_t len, uint64_t now_us)
 {
+    struct bottleneck *queue = link->rule->shared != NULL ? link->rule->shared : &link->own;
     uint64_t bits;
 
     if (link->rule->bandwidth_bps == 0) return now_us;
-    if (link->busy_until_us < now_us) {
-        link->busy_until_us = now_us;
-        link->busy_rest = 0;
+    if (queue->busy_until_us < now_us) {
+        queue->busy_until_us = now_us;
+        queue->busy_rest = 0;
     }
-    bits = (uint64_t)len * 8 * 1000000 + link->busy_rest;
-    link->busy_until_us += bits / link->rule->bandwidth_bps;
-    link->busy_rest = bits % link->rule->bandwidth_bps;
-    return link->busy_until_us;
+    bits = (uint64_t)len * 8 * 1000000 + queue->busy_rest;
+    queue->busy_until_us += bits / link->rule->bandwidth_bps;
+    queue->busy_rest = bits % link->rule->bandwidth_bps;
+    return queue->busy_until_us;
 }
 
 /* The fault that takes this datagram, or VERDICT_DELIVERED. */
@@ -127,14 +135,21 @@ void link_pass(struct link *link, uint64_t seed, size_t len, uint64_t now_us,
                struct link_fate *fate)
 {
     const struct rule *rule = link->rule;
+    struct rng rng;
     uint64_t way_us;
 
     WEIR_ASSERT(rule != NULL);
     *fate = (struct link_fate){.index = link->count++};
+    if (rule->extra.payload_max_bytes > 0 && len > rule->extra.payload_max_bytes) {
+        fate->verdict = VERDICT_LOST_SIZE;
+        return;
+    }
     if (!queue_has_room(link, len, now_us)) {
         fate->verdict = VERDICT_LOST_QUEUE;
         return;
     }
+    fate->is_marked =
+        rule->extra.mark_bytes > 0 && backlog_bytes(link, now_us) > rule->extra.mark_bytes;
     way_us = departure(link, len, now_us) + rule->delay_us;
     fate->verdict = fault(link, seed, fate->index, now_us);
     if (fate->verdict != VERDICT_DELIVERED) {
@@ -155,6 +170,21 @@ void link_pass(struct link *link, uint64_t seed, size_t len, uint64_t now_us,
         way_us += draw_jitter(link, seed, "duplicate jitter", fate->index);
         fate->copy_arrival_us = arrive_in_order(link, way_us);
     }
+    fate->is_replayed = draw_chance(link, seed, "replay", fate->index, rule->extra.replay_ppm);
+    if (fate->is_replayed) {
+        draw(&rng, link, seed, "replay time", fate->index);
+        fate->replay_arrival_us =
+            fate->arrival_us + 1 +
+            (rule->extra.replay_us > 1 ? rng_below(&rng, rule->extra.replay_us) : 0);
+    }
+}
+
+uint8_t link_ecn(const struct link *link, const struct link_fate *fate, uint8_t ecn)
+{
+    enum { NOT_CAPABLE = 0, CONGESTION_EXPERIENCED = 3 }; /* RFC 3168, section 5 */
+
+    if (link->rule->extra.ecn_bleach || ecn == NOT_CAPABLE) return NOT_CAPABLE;
+    return fate->is_marked ? CONGESTION_EXPERIENCED : ecn;
 }
 
 /* How often a datagram is lost before it gets through: the first try as in link_pass, the

@@ -16,6 +16,7 @@ enum verdict {
     VERDICT_LOST_QUEUE = 6,    /**< tail drop at the bottleneck, or too much in flight */
     VERDICT_NO_ROUTE = 7,      /**< nobody has the address, or not any more */
     VERDICT_NO_MEMORY = 8,     /**< the simulator's own */
+    VERDICT_LOST_SIZE = 9,     /**< longer than the link carries */
     VERDICT_COUNT
 };
 struct binding;
@@ -27,8 +28,7 @@ struct link {
     uint64_t rule_sequence;    /**< of the rule when it was adopted */
     uint64_t count;            /**< datagrams sent so far: names the draws of the next one */
     uint64_t pattern_first;    /**< count when the rule was adopted: bit 0 of its drop pattern */
-    uint64_t busy_until_us;    /**< when the bottleneck has sent all that waits */
-    uint64_t busy_rest;        /**< the part of a microsecond behind that, in bits * 10^6 */
+    struct bottleneck own;     /**< used unless the rule names one that links share */
     uint64_t arrival_last_us;  /**< nothing that is not held back arrives before this */
     uint64_t flight_bytes;     /**< in flight now */
     uint32_t lost_in_row;      /**< by faults, up to the last datagram */
@@ -43,6 +43,9 @@ struct link_fate {
     uint64_t arrival_us;
     bool is_duplicated;
     uint64_t copy_arrival_us;  /**< when duplicated */
+    bool is_replayed;
+    uint64_t replay_arrival_us; /**< when replayed */
+    bool is_marked;            /**< the queue was longer than the rule's threshold for marks */
 };
 /** Adopt the rule that holds now. Cheap when no rule has changed. */
 void link_refresh(struct link *link, const struct rules *rules);
@@ -54,6 +57,8 @@ void link_pass(struct link *link, uint64_t seed, size_t len, uint64_t now_us,
  *  end. */
 void link_pass_reliably(struct link *link, uint64_t seed, size_t len, uint64_t now_us,
                         struct link_fate *fate);
+/** The ECN bits of a datagram behind the link. */
+uint8_t link_ecn(const struct link *link, const struct link_fate *fate, uint8_t ecn);
 /** Change bytes of a datagram, if that is drawn for it. Each changed byte differs from the
  *  original.
  *  @param copy  0 the datagram, 1 its duplicate

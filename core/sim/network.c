@@ -190,25 +190,29 @@ struct sending {
     size_t len;
 };
 
+enum launch { LAUNCH_ORIGINAL, LAUNCH_DUPLICATE, LAUNCH_REPLAY };
+
 static bool launch(struct network *network, const struct sending *s, const struct link_fate *fate,
-                   unsigned copy)
+                   enum launch copy)
 {
+    const uint64_t arrivals_us[] = {fate->arrival_us, fate->copy_arrival_us,
+                                    fate->replay_arrival_us};
     struct flight *flight = mem_alloc(network->mem, sizeof *flight + s->len);
-    uint64_t arrival_us = copy == 0 ? fate->arrival_us : fate->copy_arrival_us;
 
     if (flight == NULL) return false;
     flight->link = s->link;
     flight->source = s->source;
     flight->destination = *s->destination;
-    flight->ecn = s->ecn;
+    flight->ecn = link_ecn(s->link, fate, s->ecn);
     flight->len = (uint32_t)s->len;
     memcpy(flight->data, s->data, s->len);
-    if (!network->is_reliable &&
+    /* What is replayed is what the sender sent. */
+    if (!network->is_reliable && copy != LAUNCH_REPLAY &&
         link_corrupt(s->link, network->seed, fate->index, copy, s->data, flight->data, s->len)) {
         network->corrupted++;
     }
     flight->heap.order = network_order(network, s->link->pair[1]);
-    if (!heap_set(&network->flights, &flight->heap, arrival_us)) {
+    if (!heap_set(&network->flights, &flight->heap, arrivals_us[copy])) {
         free_flight(network, flight);
         return false;
     }
@@ -234,8 +238,9 @@ static enum verdict send_on_link(struct network *network, uint32_t from,
         link_pass(s->link, network->seed, s->len, now_us, &fate);
     }
     if (fate.verdict != VERDICT_DELIVERED) return fate.verdict;
-    if (!launch(network, s, &fate, 0)) return VERDICT_NO_MEMORY;
-    if (fate.is_duplicated && launch(network, s, &fate, 1)) network->duplicated++;
+    if (!launch(network, s, &fate, LAUNCH_ORIGINAL)) return VERDICT_NO_MEMORY;
+    if (fate.is_duplicated && launch(network, s, &fate, LAUNCH_DUPLICATE)) network->duplicated++;
+    if (fate.is_replayed && launch(network, s, &fate, LAUNCH_REPLAY)) network->replayed++;
     return VERDICT_DELIVERED;
 }
 

@@ -52,6 +52,7 @@ struct network {
     uint64_t hash;             /**< of the trace so far */
     uint64_t count[VERDICT_COUNT]; /**< datagrams by verdict */
     uint64_t duplicated, corrupted; /**< copies made, datagrams and copies changed */
+    uint64_t replayed;         /**< late copies made */
     /** For tests that look at packets: called for every record, must not change the network.
      * NULL: none. */
     void (*tap)(void *context, const struct network_record *record);

@@ -21,6 +21,14 @@ static const void *rule_key(const void *value, size_t *len)
     return rule->pair;
 }
 
+static const void *bottleneck_key(const void *value, size_t *len)
+{
+    const struct bottleneck *bottleneck = value;
+
+    *len = sizeof bottleneck->number;
+    return &bottleneck->number;
+}
+
 void rules_init(struct rules *rules, const struct mem *mem, const uint8_t *hash_key)
 {
     memset(rules, 0, sizeof *rules);
@@ -29,13 +37,20 @@ void rules_init(struct rules *rules, const struct mem *mem, const uint8_t *hash_
     rules->standard.delay_us = RULE_DELAY_US;
     rules->standard.queue_bytes = RULE_QUEUE_BYTES_MIN;
     map_init(&rules->by_pair, mem, hash_key, rule_key);
+    map_init(&rules->bottlenecks, mem, hash_key, bottleneck_key);
 }
 
 void rules_free(struct rules *rules)
 {
+    struct bottleneck *bottleneck;
     uint32_t cursor = 0;
     struct rule *rule;
 
+    while ((bottleneck = map_next(&rules->bottlenecks, &cursor)) != NULL) {
+        mem_free(rules->mem, bottleneck, sizeof *bottleneck);
+    }
+    map_free(&rules->bottlenecks);
+    cursor = 0;
     while ((rule = map_next(&rules->by_pair, &cursor)) != NULL) {
         mem_free(rules->mem, rule, sizeof *rule);
     }
@@ -57,6 +72,12 @@ static bool is_sane(const weir_link_options *o)
     }
     return o->bandwidth_bps <= RULE_BANDWIDTH_MAX && o->queue_bytes <= RULE_QUEUE_BYTES_MAX &&
            o->blackhole_start_us <= o->blackhole_end_us;
+}
+
+static bool is_sane_extra(const struct rule_extra *x)
+{
+    return x->replay_ppm <= 1000000 && x->replay_us <= RULE_TIME_MAX && x->ecn_bleach <= 1 &&
+           x->mark_bytes <= RULE_QUEUE_BYTES_MAX;
 }
 
 /* One bandwidth-delay product of a round trip, taken in ms and bytes per ms: the product stays
@@ -84,9 +105,32 @@ static struct rule *rule_get(struct rules *rules, uint32_t from, uint32_t to)
     return NULL;
 }
 
-static void rule_write(struct rule *rule, uint64_t sequence, const weir_link_options *o)
+/* @return 0 and *shared, NULL for number 0; WEIR_E_MEMORY */
+static int bottleneck_get(struct rules *rules, uint32_t number, struct bottleneck **shared)
+{
+    struct bottleneck *added;
+
+    *shared = NULL;
+    if (number == 0) return 0;
+    *shared = map_get(&rules->bottlenecks, &number, sizeof number);
+    if (*shared != NULL) return 0;
+    added = mem_alloc(rules->mem, sizeof *added);
+    if (added == NULL) return WEIR_E_MEMORY;
+    added->number = number;
+    if (!map_add(&rules->bottlenecks, added)) {
+        mem_free(rules->mem, added, sizeof *added);
+        return WEIR_E_MEMORY;
+    }
+    *shared = added;
+    return 0;
+}
+
+static void rule_write(struct rule *rule, uint64_t sequence, const weir_link_options *o,
+                       const struct rule_extra *extra, struct bottleneck *shared)
 {
     rule->sequence = sequence;
+    rule->extra = *extra;
+    rule->shared = shared;
     rule->delay_us = o->delay_us_plus1 > 0 ? o->delay_us_plus1 - 1 : RULE_DELAY_US;
     rule->jitter_us = o->jitter_us;
     rule->bandwidth_bps = o->bandwidth_bps;
@@ -107,11 +151,16 @@ static void rule_write(struct rule *rule, uint64_t sequence, const weir_link_opt
     rule->corrupt_bytes_max = o->corrupt_bytes_max > 0 ? o->corrupt_bytes_max : 1;
 }
 
-int rules_set(struct rules *rules, uint32_t a, uint32_t b, const weir_link_options *options)
+int rules_set_extra(struct rules *rules, uint32_t a, uint32_t b, const weir_link_options *options,
+                    const struct rule_extra *extra)
 {
+    static const struct rule_extra none;
+    struct bottleneck *shared;
     struct rule *there, *back = NULL;
 
-    if (!is_sane(options)) return WEIR_E_ARGUMENT;
+    if (extra == NULL) extra = &none;
+    if (!is_sane(options) || !is_sane_extra(extra)) return WEIR_E_ARGUMENT;
+    if (bottleneck_get(rules, extra->bottleneck, &shared) != 0) return WEIR_E_MEMORY;
     /* A rule that was made but not written has sequence 0 and fits nowhere. */
     there = rule_get(rules, a, b);
     if (there == NULL) return WEIR_E_MEMORY;
@@ -120,9 +169,14 @@ int rules_set(struct rules *rules, uint32_t a, uint32_t b, const weir_link_optio
         if (back == NULL) return WEIR_E_MEMORY;
     }
     rules->version++;
-    rule_write(there, rules->version, options);
-    if (back != NULL) rule_write(back, rules->version, options);
+    rule_write(there, rules->version, options, extra, shared);
+    if (back != NULL) rule_write(back, rules->version, options, extra, shared);
     return 0;
+}
+
+int rules_set(struct rules *rules, uint32_t a, uint32_t b, const weir_link_options *options)
+{
+    return rules_set_extra(rules, a, b, options, NULL);
 }
 
 const struct rule *rules_find(const struct rules *rules, uint32_t from, uint32_t to)

@@ -228,8 +228,14 @@ int world_add_node(struct world *w, const struct node_config *config, struct nod
     return 0;
 }
 
-int world_link(struct world *w, uint64_t a, uint64_t b, const weir_link_options *options)
+int world_link_extra(struct world *w, uint64_t a, uint64_t b, const weir_link_options *options,
+                     const struct rule_extra *extra)
 {
     if (a > w->count || b > w->count) return WEIR_E_ARGUMENT;
-    return rules_set(&w->network.rules, (uint32_t)a, (uint32_t)b, options);
+    return rules_set_extra(&w->network.rules, (uint32_t)a, (uint32_t)b, options, extra);
+}
+
+int world_link(struct world *w, uint64_t a, uint64_t b, const weir_link_options *options)
+{
+    return world_link_extra(w, a, b, options, NULL);
 }

@@ -110,6 +110,9 @@ int world_add_node(struct world *world, const struct node_config *config, struct
 /** Set how datagrams travel between a and b; 0: all nodes.
  *  @return 0; WEIR_E_ARGUMENT no such node, or a setting that is out of range; WEIR_E_MEMORY */
 int world_link(struct world *world, uint64_t a, uint64_t b, const weir_link_options *options);
+/** The same with faults that weir_link_options does not have. */
+int world_link_extra(struct world *world, uint64_t a, uint64_t b, const weir_link_options *options,
+                     const struct rule_extra *extra);
 /** As weir_world_run. With until_us WEIR_NONE the clock stops at the last thing that happens. */
 int world_run(struct world *world, uint64_t until_us);
 /** As weir_world_poll. @return events written; WEIR_E_ARGUMENT for a shard but 0 */

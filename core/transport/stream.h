@@ -203,10 +203,11 @@ void streams_on_lost(struct stream *s, uint64_t offset, uint64_t len, bool fin);
 void streams_on_reset_acked(struct stream *s);
 /** A datagram for stream id came. Kept for the reader, or dropped and counted. */
 void streams_on_datagram(struct transport_conn *c, uint64_t id, const uint8_t *data, size_t len);
-/** The next datagram to send if it is at most max long; NULL: none, or it needs an empty packet. */
-const struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max);
+/** The next datagram to send, if it is at most max long: the oldest whose stream the peer has been
+ *  told of. NULL: none, or it needs an empty packet. */
+struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max);
 /** That one went into a packet: forget it. */
-void streams_datagram_sent(struct transport_conn *c);
+void streams_datagram_sent(struct transport_conn *c, struct datagram_item *item);
 /** Whether a grant is due after bytes were consumed: sets credit_pending flags and grows windows
  *  used up within two rtt. */
 void streams_update_credit(struct stream *s, uint64_t rtt_us, uint64_t now_us);

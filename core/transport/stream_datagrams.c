@@ -95,28 +95,34 @@ void streams_on_datagram(struct transport_conn *c, uint64_t id, const uint8_t *d
     if (is_news) stream_mark(s, STREAM_PENDING_DATAGRAM);
 }
 
-const struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max)
+/* The peer drops what it gets before the stream's opening. */
+static bool is_before_its_stream(const struct transport_conn *c, const struct datagram_item *item)
+{
+    const struct stream *s = streams_get(c, item->stream);
+    return s != NULL && s->is_local && !s->is_opened;
+}
+
+struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max)
 {
     struct conn_streams *st = c->streams;
-    struct datagram_item *item;
-    uint64_t longest;
-    /* The path may have shrunk since it was queued: one that never fits again is dropped. */
-    while ((item = datagram_queue_first(&st->datagrams_out)) != NULL) {
+    uint64_t longest = c->transport->ops->datagram_max(c);
+    for (struct list *l = st->datagrams_out.items.next; l != &st->datagrams_out.items;) {
+        struct datagram_item *item = list_entry(l, struct datagram_item, link);
+        l = l->next;
+        if (is_before_its_stream(c, item)) continue;
         if (item->len <= max) return item;
-        longest = c->transport->ops->datagram_max(c);
         if (item->len <= longest) return NULL;
+        /* The path has shrunk since it was queued: it never fits again. */
         metric_inc(env_of(c)->metrics, METRIC_DATAGRAM_FRAMES_DROPPED);
         datagram_queue_remove(&st->datagrams_out, item, env_of(c)->mem, &st->budget);
     }
     return NULL;
 }
 
-void streams_datagram_sent(struct transport_conn *c)
+void streams_datagram_sent(struct transport_conn *c, struct datagram_item *item)
 {
     struct conn_streams *st = c->streams;
-    WEIR_ASSERT(st->datagrams_out.count > 0);
-    datagram_queue_remove(&st->datagrams_out, datagram_queue_first(&st->datagrams_out),
-                          env_of(c)->mem, &st->budget);
+    datagram_queue_remove(&st->datagrams_out, item, env_of(c)->mem, &st->budget);
     metric_inc(env_of(c)->metrics, METRIC_DATAGRAM_FRAMES_SENT);
 }
 

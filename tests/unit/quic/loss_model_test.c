@@ -96,11 +96,19 @@ static bool model_has_eliciting(const struct model_space *s)
     return false;
 }
 
+/* docs/wire.md 9. */
+static uint64_t model_pto_max(const struct model *m, uint64_t base_us)
+{
+    uint64_t max_us = base_us < 3000000 ? base_us : 3000000;
+
+    if (!m->confirmed || m->spaces[LOSS_APPLICATION].largest_acked == NONE) return 3000000;
+    if (max_us < 1000000) max_us = 1000000;
+    return max_us > 3 * m->rtt.min_us ? max_us : 3 * m->rtt.min_us;
+}
+
 static uint64_t model_deadline(struct world *w, const uint64_t loss_time_us[LOSS_SPACES])
 {
     uint64_t earliest_us = NONE;
-    uint64_t max_us = w->model.confirmed ? LOSS_PTO_MAX_US : LOSS_PTO_UNCONFIRMED_MAX_US;
-
     for (uint32_t i = 0; i < LOSS_SPACES; i++) {
         earliest_us = loss_time_us[i] < earliest_us ? loss_time_us[i] : earliest_us;
     }
@@ -110,6 +118,7 @@ static uint64_t model_deadline(struct world *w, const uint64_t loss_time_us[LOSS
     for (uint32_t i = 0; i < LOSS_SPACES; i++) {
         struct model_space *s = &w->model.spaces[i];
         uint64_t pto_us = rtt_pto_us(&w->model.rtt, i == LOSS_APPLICATION ? 25000 : 0);
+        uint64_t max_us = model_pto_max(&w->model, pto_us);
 
         for (uint32_t b = 0; b < w->model.pto_count && pto_us < max_us; b++) {
             pto_us *= 2;

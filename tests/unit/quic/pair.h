@@ -21,6 +21,7 @@ enum { PAIR_FLIGHT_MAX = 65536 };
 struct pair_datagram {
     uint64_t at_us, sequence;
     int to;
+    uint8_t ecn;
     struct endpoint from;
     size_t len;
     uint8_t *bytes;
@@ -34,9 +35,11 @@ struct pair_side {
     struct limits limits;
     struct key_pair key;
     struct entropy entropy;
-    struct endpoint address;
+    struct endpoint address; /* where others see it; a test may change it, as a NAT does */
+    struct endpoint inside;  /* where it sees itself */
     struct transport_conn *conn; /* the newest that came up */
     bool up, ended, freed;
+    uint64_t moves; /* CONN_PENDING_MOVED */
     uint64_t datagrams, bytes;
     uint64_t largest;   /* bytes of the largest datagram sent */
     uint64_t ups, ends; /* how many connections came up, ended */
@@ -56,6 +59,10 @@ struct pair {
     bool (*filter)(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len);
     void *context;
     uint64_t extra_us; /* what the filter adds to delay_us for this datagram */
+    uint8_t ecn;       /* its mark, which the filter may change */
+    struct endpoint to, from; /* its addresses; the filter may change from */
+    const struct datagram_out *out; /* the run that it is part of */
+    bool routed;       /* what is sent to an address that the other side does not have is lost */
     bool sweep;        /* as node does: remove streams that are over, free connections that ended */
     struct rng rng;
     uint64_t steps;
@@ -91,7 +98,7 @@ static inline void pair_open_side(struct pair *p, int i, const struct limits *li
                 s->limits.value[LIMIT_NODE_MEMORY], s);
     log_init(&s->log, &p->counter.mem, 64, LOG_DEBUG);
     s->entropy = (struct entropy){pair_fill, p};
-    s->address = endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000);
+    s->address = s->inside = endpoint_ip4(10, 0, 0, (uint8_t)(i + 1), 4000);
     s->env = (struct transport_env){.mem = &p->counter.mem,
                                     .budget = &s->budget,
                                     .metrics = &s->metrics,
@@ -174,6 +181,8 @@ static inline void pair_ready(struct pair *p, int i)
     while ((c = transport_next_ready(p->side[i].transport)) != NULL) {
         uint8_t pending = c->pending;
         c->pending = 0;
+        if ((pending & CONN_PENDING_MOVED) != 0)
+            p->side[i].moves++;
         if ((pending & CONN_PENDING_UP) != 0) {
             p->side[i].conn = c;
             p->side[i].up = true;
@@ -203,12 +212,14 @@ static inline void pair_post(struct pair *p, int to, const struct endpoint *from
         memcpy(d->bytes, bytes, len);
     d->len = len;
     d->to = to;
+    d->ecn = p->ecn;
     d->from = *from;
     d->at_us = at_us;
     d->sequence = p->sequence++;
 }
 
-static inline void pair_send_one(struct pair *p, int i, uint8_t *bytes, size_t len)
+static inline void pair_send_one(struct pair *p, int i, const struct datagram_out *out,
+                                 uint8_t *bytes, size_t len)
 {
     struct pair_side *s = &p->side[i];
     uint64_t n = s->datagrams++;
@@ -216,9 +227,14 @@ static inline void pair_send_one(struct pair *p, int i, uint8_t *bytes, size_t l
     if (len > s->largest)
         s->largest = len;
     p->extra_us = 0;
-    if (p->filter != NULL && !p->filter(p, i, n, bytes, len))
-        return;
-    pair_post(p, 1 - i, &s->address, bytes, len, p->now_us + p->delay_us + p->extra_us);
+    p->out = out;
+    p->ecn = out->ecn;
+    p->to = out->remote;
+    p->from = s->address;
+    if ((p->filter == NULL || p->filter(p, i, n, bytes, len)) &&
+        (!p->routed || endpoint_equal(&p->to, &p->side[1 - i].address)))
+        pair_post(p, 1 - i, &p->from, bytes, len, p->now_us + p->delay_us + p->extra_us);
+    p->ecn = 0;
 }
 
 static inline void pair_send(struct pair *p, int i)
@@ -231,7 +247,7 @@ static inline void pair_send(struct pair *p, int i)
     while (quic_transport.next_datagram(p->side[i].transport, &out, p->now_us)) {
         for (size_t at = 0; at < out.len; at += out.segment) {
             size_t len = out.len - at < out.segment ? out.len - at : out.segment;
-            pair_send_one(p, i, buffer + at, len);
+            pair_send_one(p, i, &out, buffer + at, len);
         }
     }
     pair_ready(p, i);
@@ -239,8 +255,11 @@ static inline void pair_send(struct pair *p, int i)
 
 static inline void pair_deliver(struct pair *p, const struct pair_datagram *d)
 {
-    struct datagram_in in = {
-        .local = p->side[d->to].address, .remote = d->from, .data = d->bytes, .len = d->len};
+    struct datagram_in in = {.local = p->side[d->to].inside,
+                             .remote = d->from,
+                             .ecn = d->ecn,
+                             .data = d->bytes,
+                             .len = d->len};
     quic_transport.on_datagram(p->side[d->to].transport, &in, p->now_us);
     pair_ready(p, d->to);
 }

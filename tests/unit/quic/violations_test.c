@@ -301,6 +301,44 @@ static void id_without_bytes(struct pair *p, struct writer *w)
     writer_u8(w, 0);
     for (int i = 0; i < 16; i++) writer_u8(w, 0);
 }
+static void retire_before_it_was_told(struct pair *p, struct writer *w)
+{
+    frame_write_retire_connection_id(w, 1);
+    frame_write_retire_connection_id(w, reseal_only(p, 1)->local_next);
+}
+static void retire_twice(struct pair *p, struct writer *w)
+{
+    (void)p;
+    for (uint64_t n = 0; n < 6; n++) frame_write_retire_connection_id(w, 1 + n % 3);
+}
+static void acks_often(struct pair *p, struct writer *w)
+{
+    (void)p;
+    frame_write_ack_frequency(w, &(struct frame_ack_frequency){0, 1, 999, 1});
+}
+static void acks_very_late(struct pair *p, struct writer *w)
+{
+    (void)p;
+    frame_write_ack_frequency(w, &(struct frame_ack_frequency){0, 1, 16384000, 1});
+}
+static void ack_skipped(struct pair *p, struct writer *w)
+{
+    struct connection *c = reseal_side(p, 1);
+    uint64_t skipped = loss_next_number(&c->loss, LOSS_APPLICATION);
+    assert_int_equal(loss_skip_number(&c->loss, NULL), 0);
+    ack(w, skipped - 1, skipped);
+}
+static void datagram_without_a_stream(struct pair *p, struct writer *w)
+{
+    (void)p;
+    assert_true(frame_write_datagram(w, NULL, 0, true));
+}
+static void datagram_of_no_stream(struct pair *p, struct writer *w)
+{
+    static const uint8_t bytes[] = {0x7f, 0xff, 1, 2, 3};
+    (void)p;
+    assert_true(frame_write_datagram(w, bytes, sizeof bytes, true));
+}
 static void cut_off(struct pair *p, struct writer *w)
 {
     (void)p;
@@ -350,6 +388,13 @@ static const struct script scripts[] = {
     {"same id, other sequence", 0, QUIC_PROTOCOL_VIOLATION, same_id_other_sequence},
     {"retires more than it gives", 0, QUIC_FRAME_ENCODING, retires_more_than_it_gives},
     {"an id without bytes", 0, QUIC_FRAME_ENCODING, id_without_bytes},
+    {"an id given back before it was told", 0, QUIC_PROTOCOL_VIOLATION, retire_before_it_was_told},
+    {"three ids given back, twice", 0, LIVES, retire_twice},
+    {"ACKs more often than we can", 0, QUIC_PROTOCOL_VIOLATION, acks_often},
+    {"ACKs later than anybody may", 0, QUIC_PROTOCOL_VIOLATION, acks_very_late},
+    {"an ack of a number that was left out", 0, QUIC_PROTOCOL_VIOLATION, ack_skipped},
+    {"a datagram without a stream", 0, QUIC_FRAME_ENCODING, datagram_without_a_stream},
+    {"a datagram of a stream that is not there", 0, LIVES, datagram_of_no_stream},
     {"a frame that is cut off", 0, QUIC_FRAME_ENCODING, cut_off},
 };
 
