@@ -279,9 +279,10 @@ void congestion_on_datagram_size(struct congestion *c, uint32_t datagram_bytes)
 
     WEIR_ASSERT(datagram_bytes > 0 && datagram_bytes <= UINT16_MAX);
     c->datagram_bytes = datagram_bytes;
-    c->undo_valid = false;
     /* RFC 9002 7.2: a path that turned out narrower is a new path as far as the window is
-     *  concerned. */
+     *  concerned. One that carries more is the same: what a false alarm took is still given
+     *  back. */
+    c->undo_valid = c->undo_valid && !smaller;
     if (untouched || (smaller && c->window_bytes > congestion_initial_window(datagram_bytes))) {
         c->window_bytes = congestion_initial_window(datagram_bytes);
     }

@@ -120,6 +120,7 @@ bool endpoint_add_cid(struct endpoint_state *e, struct local_cid *l)
 
 void endpoint_remove_cid(struct endpoint_state *e, const struct local_cid *l)
 {
+    if (e->run_cid == l) e->run_cid = NULL;
     (void)map_remove(&e->by_cid, l->bytes, sizeof l->bytes);
 }
 
@@ -162,7 +163,7 @@ static bool try_reset(struct endpoint_state *e, const struct datagram_in *in, co
 }
 
 /* The destination id of the first packet, if it has the length of ours. */
-static struct local_cid *look_up(const struct endpoint_state *e, const uint8_t *data, size_t len)
+static struct local_cid *look_up(struct endpoint_state *e, const uint8_t *data, size_t len)
 {
     const uint8_t *id = data + 1;
     if (len < 1 + CID_LOCAL_LEN) return NULL;
@@ -170,7 +171,10 @@ static struct local_cid *look_up(const struct endpoint_state *e, const uint8_t *
         if (len < 6 + CID_LOCAL_LEN || data[5] != CID_LOCAL_LEN) return NULL;
         id = data + 6;
     }
-    return map_get(&e->by_cid, id, CID_LOCAL_LEN);
+    /* The datagrams of a run mostly come to one id. */
+    if (e->run_cid == NULL || memcmp(e->run_cid->bytes, id, CID_LOCAL_LEN) != 0)
+        e->run_cid = map_get(&e->by_cid, id, CID_LOCAL_LEN);
+    return e->run_cid;
 }
 
 static void one(struct endpoint_state *e, const struct datagram_in *in, uint8_t *data, size_t len,
@@ -222,6 +226,7 @@ static void endpoint_on_datagram(struct transport *t, const struct datagram_in *
         at += len;
     } while (at < in->len);
     end_run(e);
+    e->run_cid = NULL;
 }
 
 static void endpoint_on_deadline(struct transport *t, uint64_t now_us)

@@ -53,6 +53,7 @@ struct endpoint_state {
     /** The read key of one connection, made ready for the run of datagrams that is being taken. */
     struct protect_cipher run_cipher;
     const struct connection *run_owner; /**< NULL: none is ready */
+    struct local_cid *run_cid; /**< the id that the last datagram of the run came to, or NULL */
     uint8_t run_updates;       /**< key updates of the owner at that time, modulo 2^8 */
     uint64_t order;            /**< of timers: equal deadlines fire in the order of creation */
 };

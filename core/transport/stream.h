@@ -70,6 +70,7 @@ struct stream {
 struct conn_streams {
     struct transport_conn *conn;
     struct map by_id;
+    struct stream *last_found; /**< of streams_get; NULL: none */
     struct sched sched;
     struct list dirty;         /**< streams with pending facts for node */
     struct list touched;       /**< streams with unreleased bytes: written since the last turn, or

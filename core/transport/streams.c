@@ -66,6 +66,7 @@ static void destroy(struct stream *s)
     struct transport_conn *c = s->conn;
     struct conn_streams *st = c->streams;
     const struct mem *mem = env_of(c)->mem;
+    if (st->last_found == s) st->last_found = NULL;
     stream_forget_block(s, s->blocked.since_us);
     if (list_is_linked(&s->ready_link)) sched_remove(&st->sched, &s->ready_link, s->urgency);
     list_remove(&s->dirty_link);
@@ -202,7 +203,12 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
 
 struct stream *streams_get(const struct transport_conn *c, uint64_t id)
 {
-    return c->streams == NULL ? NULL : map_get(&c->streams->by_id, &id, sizeof id);
+    struct conn_streams *st = c->streams;
+    if (st == NULL) return NULL;
+    /* Frame after frame is about the same stream: the keyed hash is for the others. */
+    if (st->last_found == NULL || st->last_found->id != id)
+        st->last_found = map_get(&st->by_id, &id, sizeof id);
+    return st->last_found;
 }
 
 static int open_remote(struct transport_conn *c, uint64_t id)
