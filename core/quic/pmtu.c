@@ -152,21 +152,6 @@ static void rest(struct pmtu *p, uint64_t now_us)
     p->wait_us = now_us + PMTU_COOL_US;
 }
 
-bool pmtu_on_refused(struct pmtu *p, uint32_t bytes, uint64_t now_us)
-{
-    if (bytes <= p->floor_bytes) return false;
-    bool shrinks = bytes <= p->bytes;
-    if (bytes == p->probe_bytes) p->probe_bytes = 0;
-    if (shrinks) {
-        fall(p);
-        if (p->state == PMTU_DONE) search(p, 0, p->ceiling_bytes);
-    }
-    if (p->state != PMTU_SEARCH) return shrinks;
-    lower_high(p, bytes - 1);
-    settle(p, now_us);
-    return shrinks;
-}
-
 void pmtu_on_packet_acked(struct pmtu *p, uint32_t bytes)
 {
     p->await_ack = false;

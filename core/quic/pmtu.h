@@ -83,10 +83,6 @@ void pmtu_on_probe_sent(struct pmtu *p, uint32_t bytes);
 bool pmtu_on_probe_acked(struct pmtu *p, uint32_t bytes, uint64_t now_us);
 /** Do not report it to congestion control. Of a probe that is not awaited nothing is learned. */
 void pmtu_on_probe_lost(struct pmtu *p, uint32_t bytes, uint64_t now_us);
-/** The socket refused a datagram, probe or not, as too long (EMSGSIZE): the own interface does not
- *  carry it, which nobody outside can pretend. No further try of that size.
- *  @return  whether pmtu_bytes shrank */
-bool pmtu_on_refused(struct pmtu *p, uint32_t bytes, uint64_t now_us);
 
 /* Black holes: a path that carried large datagrams and stopped, without a word. */
 /** A packet that was no probe arrived. @param bytes  its datagram's size */

@@ -6,7 +6,7 @@
 #include "flow.h"
 #include "reseal.h"
 
-enum { MOVES_PLACES = 8 };
+enum { MOVES_PLACES = 16 };
 
 /* What was sent to one address and came from it. */
 struct moves_place {

@@ -202,31 +202,6 @@ static void test_the_peers_limit_lowers_everything_but_the_floor(void **state)
     assert_int_equal(pmtu_probe_bytes(&p, 0), 1300);
 }
 
-static void test_a_refused_size_is_not_tried_again(void **state)
-{
-    struct pmtu p;
-    (void)state;
-    enabled(&p, FLOOR, ETHERNET);
-    pmtu_on_probe_sent(&p, ETHERNET);
-    assert_false(pmtu_on_refused(&p, ETHERNET, 0));
-    assert_int_equal(pmtu_bytes(&p), FLOOR);
-    uint32_t next = pmtu_probe_bytes(&p, 0);
-    assert_true(next > FLOOR && next < ETHERNET);
-    /* Datagrams of the present size are refused: the interface changed. */
-    pmtu_init(&p, FLOOR, 1452, 1472);
-    pmtu_enable(&p);
-    (void)search(&p, 1472, 0);
-    assert_int_equal(pmtu_bytes(&p), 1472);
-    assert_true(pmtu_on_refused(&p, 1472, 9));
-    assert_int_equal(pmtu_bytes(&p), FLOOR);
-    (void)search(&p, 1471, 9); /* at once, below what was refused */
-    assert_true(pmtu_bytes(&p) > 1471 - PMTU_STEP_BYTES);
-    /* Below the floor there is nothing to give. */
-    assert_false(pmtu_on_refused(&p, FLOOR, 9));
-    assert_false(pmtu_on_refused(&p, 100, 9));
-    assert_true(pmtu_bytes(&p) > FLOOR);
-}
-
 static void test_a_black_hole_is_left_at_the_fourth_burst(void **state)
 {
     struct pmtu p;
@@ -400,9 +375,6 @@ static void test_any_story_stays_between_floor_and_ceiling(void **state)
         case 2: pmtu_on_packet_acked(&p, bytes); break;
         case 3: (void)pmtu_on_packet_lost(&p, bytes, now_us); break;
         case 4: (void)pmtu_on_pto(&p, (uint32_t)rng_below(&rng, 4), now_us); break;
-        case 5:
-            if (rng_below(&rng, 20) == 0) (void)pmtu_on_refused(&p, bytes, now_us);
-            break;
         default:
             bytes = pmtu_probe_bytes(&p, now_us);
             assert_true(bytes == 0 || (bytes > pmtu_bytes(&p) && bytes <= 9000));
@@ -425,7 +397,6 @@ int main(void)
         cmocka_unit_test(test_a_path_is_searched_again_after_ten_minutes),
         cmocka_unit_test(test_late_word_of_a_probe),
         cmocka_unit_test(test_the_peers_limit_lowers_everything_but_the_floor),
-        cmocka_unit_test(test_a_refused_size_is_not_tried_again),
         cmocka_unit_test(test_a_black_hole_is_left_at_the_fourth_burst),
         cmocka_unit_test(test_large_packets_that_arrive_clear_the_suspicion),
         cmocka_unit_test(test_bursts_that_hit_small_packets_too_are_congestion),
