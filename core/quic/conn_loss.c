@@ -72,7 +72,6 @@ static void lost(struct connection *c, enum loss_space_name space, const struct 
         /* Only the latest wish matters. */
         if (f->id + 1 == c->frequency.sequence) c->frequency_pending = true;
         break;
-    case SENT_DATAGRAM: metric_inc(connection_env(c)->metrics, METRIC_DATAGRAM_FRAMES_LOST); break;
     default: break;
     }
 }
@@ -84,6 +83,16 @@ void conn_loss_requeue(struct connection *c, enum loss_space_name space, const s
         lost(c, space, sent_frame_get(sent, packet, i));
 }
 
+/* Apart from what is queued again: a probe repeats packets that are not lost. */
+static void count_datagrams(struct connection *c, const struct sent *sent,
+                            const struct sent_packet *packet)
+{
+    for (uint32_t i = 0; i < packet->frame_count; i++) {
+        if (sent_frame_get(sent, packet, i)->kind == SENT_DATAGRAM)
+            metric_inc(connection_env(c)->metrics, METRIC_DATAGRAM_FRAMES_LOST);
+    }
+}
+
 void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t number,
                          const struct sent *sent, const struct sent_packet *packet,
                          enum loss_fate fate)
@@ -93,6 +102,7 @@ void conn_loss_on_packet(void *context, enum loss_space_name space, uint64_t num
     if (space == LOSS_APPLICATION) conn_probe_on_packet(c, number, packet, fate);
     if (fate == LOSS_FATE_LOST) {
         metric_inc(connection_env(c)->metrics, METRIC_PACKETS_LOST);
+        count_datagrams(c, sent, packet);
         conn_loss_requeue(c, space, sent, packet);
         return;
     }

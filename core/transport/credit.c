@@ -146,7 +146,7 @@ bool streams_want_send(const struct transport_conn *c)
     const struct conn_streams *st = c->streams;
     if (st == NULL) return false;
     return st->sched.waiting != 0 || st->credit_pending || st->accept_pending[0] ||
-           st->accept_pending[1] || st->datagrams_out.count > 0;
+           st->accept_pending[1] || streams_has_datagram(c);
 }
 
 void streams_trim(struct transport_conn *c)

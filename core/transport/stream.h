@@ -207,6 +207,9 @@ void streams_on_datagram(struct transport_conn *c, uint64_t id, const uint8_t *d
 /** The next datagram to send, if it is at most max long: the oldest whose stream the peer has been
  *  told of. NULL: none, or it needs an empty packet. */
 struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max);
+/** Whether there is one to send, however long. Those of streams that the peer has not been told of
+ *  do not count. */
+bool streams_has_datagram(const struct transport_conn *c);
 /** That one went into a packet: forget it. */
 void streams_datagram_sent(struct transport_conn *c, struct datagram_item *item);
 /** Whether a grant is due after bytes were consumed: sets credit_pending flags and grows windows

@@ -102,6 +102,15 @@ static bool is_before_its_stream(const struct transport_conn *c, const struct da
     return s != NULL && s->is_local && !s->is_opened;
 }
 
+bool streams_has_datagram(const struct transport_conn *c)
+{
+    const struct list *items = &c->streams->datagrams_out.items;
+    for (const struct list *l = items->next; l != items; l = l->next) {
+        if (!is_before_its_stream(c, list_entry(l, const struct datagram_item, link))) return true;
+    }
+    return false;
+}
+
 struct datagram_item *streams_next_datagram(struct transport_conn *c, size_t max)
 {
     struct conn_streams *st = c->streams;

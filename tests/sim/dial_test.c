@@ -202,6 +202,44 @@ static void test_a_link_local_address_keeps_its_zone(void **state)
     sim_close(&sim);
 }
 
+/* Nothing gets there, until the way opens: for a dial that says nothing of time (60 s, and 30 s for
+ * an attempt), and for one whose time ends before. */
+static void test_a_dial_goes_on_when_its_attempts_gave_up(void **state)
+{
+    weir_link_options dark = {.size = sizeof dark, .blackhole_end_us = 1};
+    weir_connection_info info = {.size = sizeof info};
+    weir_node_statistics statistics = {.size = sizeof statistics};
+    struct sim sim;
+    weir_event event;
+    uint64_t handle, start_us;
+
+    (void)state;
+    sim_open(&sim, 1, WEIR_FIDELITY_PACKET, 2, &quiet);
+    start_us = sim_now(&sim);
+    dark.blackhole_end_us = start_us + 35 * SIM_SECOND;
+    sim_link(&sim, &dark);
+    handle = dial_text(&sim, 1, "10.0.0.2:4001", 34 * SIM_SECOND);
+    event = wait_failed(&sim, handle, 40 * SIM_SECOND);
+    assert_int_equal(event.error, WEIR_E_TIMEOUT);
+    assert_int_equal(event.time_us - start_us, 34 * SIM_SECOND);
+    expect_report(&sim, handle, "10.0.0.2:4001: no answer after 4000 ms, round 2");
+    start_us = sim_now(&sim);
+    dark.blackhole_end_us = start_us + 35 * SIM_SECOND;
+    sim_link(&sim, &dark);
+    handle = dial_text(&sim, 1, "10.0.0.2:4001,10.0.0.3:4001", 0);
+    assert_true(
+        sim_wait(&sim, WEIR_EVENT_CONNECTED, 1, handle, &event, start_us + 60 * SIM_SECOND));
+    assert_in_range(event.time_us, start_us + 35 * SIM_SECOND, start_us + 39 * SIM_SECOND);
+    expect_report(&sim, handle, ", round 2\n10.0.0.3:4001: was slower after ");
+    assert_int_equal(weir_connection_get_info(sim.nodes[1], handle, &info), 0);
+    assert_int_equal(info.state, 1);
+    /* The attempts that gave up are gone on both sides. */
+    sim_settle(&sim, sim_now(&sim) + 10 * SIM_SECOND);
+    assert_int_equal(weir_node_get_statistics(sim.nodes[1], &statistics), 0);
+    assert_int_equal(statistics.connections_open, 2);
+    sim_close(&sim);
+}
+
 static void test_a_dial_whose_time_is_over_while_a_name_is_looked_up_says_so(void **state)
 {
     struct endpoint there = world_address(2, ENDPOINT_IP4, 0);
@@ -428,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_a_refused_peer_is_not_dialled_under_any_address),
         cmocka_unit_test(test_what_cannot_be_dialled_is_told_at_the_call),
         cmocka_unit_test(test_a_link_local_address_keeps_its_zone),
+        cmocka_unit_test(test_a_dial_goes_on_when_its_attempts_gave_up),
         cmocka_unit_test(test_a_dial_whose_time_is_over_while_a_name_is_looked_up_says_so),
         cmocka_unit_test(test_a_dial_may_be_closed_at_any_time),
         cmocka_unit_test(test_a_drain_ends_dials),

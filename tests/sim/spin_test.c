@@ -28,7 +28,7 @@ struct spinner {
     uint32_t old_count;
     weir_peer_id peers[PEERS]; /* the nodes', two strangers', one that is none */
     char addresses[8][WEIR_ADDRESS_TEXT_MAX];
-    uint64_t refused, events, seen[WEIR_EVENT_MOVED + 1];
+    uint64_t refused, events, seen[WEIR_EVENT_DATAGRAM + 1];
     bool is_short; /* now and then an allocation fails */
 };
 
@@ -131,7 +131,7 @@ static void on_event(struct spinner *s, const weir_event *e)
     struct thing *t = thing_find(s, e->node, e->object), *parent;
 
     s->events++;
-    assert_in_range(e->kind, 1, WEIR_EVENT_MOVED);
+    assert_in_range(e->kind, 1, WEIR_EVENT_DATAGRAM);
     s->seen[e->kind]++;
     assert_int_equal(e->reserved, 0);
     assert_true(e->time_us <= sim_now(&s->sim));
@@ -326,12 +326,25 @@ static void call_read(struct spinner *s, uint32_t i, uint64_t h)
     (void)ALLOW(weir_stream_consume(n, h, rng_u64(&s->rng)), WEIR_E_ARGUMENT);
 }
 
+static void call_datagram(struct spinner *s, uint32_t i, uint64_t h)
+{
+    static const uint8_t bytes[2000];
+    uint8_t room[64];
+    weir_node *n = s->sim.nodes[i];
+    uint32_t len = below(s, 3) == 0 ? below(s, sizeof bytes) : below(s, 60);
+
+    (void)ALLOW(weir_datagram_send(n, h, bytes, len), GONE, WEIR_E_ARGUMENT, WEIR_E_LIMIT,
+                WEIR_E_BUDGET, WEIR_E_NOT_CONNECTED);
+    (void)ALLOW(weir_datagram_read(n, h, room, below(s, sizeof room)), GONE, WEIR_E_NOT_FOUND,
+                WEIR_E_SPACE);
+}
+
 static void call_stream(struct spinner *s, uint32_t i)
 {
     weir_stream_info info = {.size = sizeof info};
     weir_node *n = s->sim.nodes[i];
     uint64_t h = some_handle(s, i, true);
-    uint32_t roll = below(s, 14);
+    uint32_t roll = below(s, 15);
 
     /* Lanes shall live for a while. */
     if (roll >= 4 && roll <= 6 && below(s, 4) != 0) roll = 12;
@@ -355,6 +368,7 @@ static void call_stream(struct spinner *s, uint32_t i)
         break;
     case 10:
     case 11: call_read(s, i, h); break;
+    case 14: call_datagram(s, i, h); break;
     default: call_write(s, i, h);
     }
 }
@@ -409,7 +423,7 @@ static void call_node(struct spinner *s, uint32_t i)
     weir_node *n = s->sim.nodes[i];
     uint32_t cap = below(s, sizeof text);
 
-    switch (below(s, 12)) {
+    switch (below(s, 13)) {
     case 0:
         (void)ALLOW(weir_node_address(n, below(s, 2), text, cap), WEIR_E_NOT_FOUND, WEIR_E_SPACE);
         break;
@@ -430,6 +444,7 @@ static void call_node(struct spinner *s, uint32_t i)
         assert_int_equal(weir_last_error(n, &error), 0);
         assert_true(error.code <= 0 && strlen(error.detail) < sizeof error.detail);
         break;
+    case 11: assert_int_equal(weir_node_network_changed(n), 0); break;
     default:
         assert_int_equal(weir_node_get_statistics(n, &totals), 0);
         assert_true(totals.memory_bytes <= totals.memory_max_bytes);
@@ -561,7 +576,7 @@ static void spin(uint64_t seed, uint32_t fidelity)
     print_message("  seed %llu: %llu refusals, %llu bytes at rest, then %llu; events by kind:",
                   (unsigned long long)seed, (unsigned long long)s.refused,
                   (unsigned long long)first, (unsigned long long)second);
-    for (i = 1; i <= WEIR_EVENT_MOVED; i++) print_message(" %llu", (unsigned long long)s.seen[i]);
+    for (i = 1; i <= WEIR_EVENT_DATAGRAM; i++) print_message(" %llu", (unsigned long long)s.seen[i]);
     print_message("\n");
     /* The books and the tables of handles may have grown, nothing else. */
     assert_true(second <= first + 16384);

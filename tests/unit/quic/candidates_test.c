@@ -95,6 +95,60 @@ static void test_forged_answers_before_the_honest_one_change_nothing(void **stat
     }
 }
 
+struct held {
+    struct tap tap;
+    uint8_t bytes[1500]; /* the server's first datagram, which waits */
+    size_t len;
+};
+
+static bool hold_answer(struct pair *p, int from, uint64_t n, uint8_t *bytes, size_t len)
+{
+    struct held *held = p->context;
+    if (from == 0) return capture(p, from, n, bytes, len);
+    if (held->len > 0) return true;
+    held->len = len;
+    memcpy(held->bytes, bytes, len);
+    return false;
+}
+
+/* Under the id of the server, with another key: whole, or a piece of one. */
+static void inject_key(struct pair *p, const struct tap *t, const struct cid *scid, bool whole)
+{
+    uint8_t payload[64], out[1500], message[HANDSHAKE_FIRST_LEN] = {0, 32};
+    struct writer w = writer_of(payload, sizeof payload);
+    pair_fill(p, message + 2, 32);
+    assert_true(frame_write_crypto(&w, 0, message, whole ? sizeof message : 12));
+    size_t len = forge_server_initial(&t->first, scid, 0, payload, writer_len(&w), out, sizeof out);
+    pair_inject(p, 0, &p->side[1].address, out, len);
+}
+
+static void test_other_keys_under_the_servers_id_lose_to_the_honest_answer(void **state)
+{
+    (void)state;
+    for (unsigned kinds = 0; kinds < 16; kinds++) {
+        struct packet_header h;
+        static struct held held;
+        struct pair *p = pair_new(NULL, NULL);
+        memset(&held, 0, sizeof held);
+        p->filter = hold_answer;
+        p->context = &held; /* whose first member is the tap */
+        (void)pair_dial(p);
+        while (held.len == 0 && pair_step(p, p->now_us + 1000000)) {
+        }
+        assert_int_equal(packet_parse(held.bytes, held.len, &h), 0);
+        for (unsigned i = 0; i < 1 + kinds % 4; i++)
+            inject_key(p, &held.tap, &h.scid, (kinds >> 2 & 1u << i % 2) != 0);
+        pair_inject(p, 0, &p->side[1].address, held.bytes, held.len);
+        assert_true(p->side[0].up);
+        wait_up(p, 1000000);
+        /* Too late: the server's is adopted. */
+        inject_key(p, &held.tap, &h.scid, true);
+        pair_run(p, 5000000);
+        assert_false(p->side[0].ended || p->side[1].ended);
+        pair_free(p);
+    }
+}
+
 static void test_forged_closes_before_the_honest_answer_change_nothing(void **state)
 {
     (void)state;
@@ -409,6 +463,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_forged_answers_before_the_honest_one_change_nothing),
+        cmocka_unit_test(test_other_keys_under_the_servers_id_lose_to_the_honest_answer),
         cmocka_unit_test(test_forged_closes_before_the_honest_answer_change_nothing),
         cmocka_unit_test(test_a_close_in_initial_is_believed_when_nobody_better_answers_in_one_pto),
         cmocka_unit_test(test_an_answer_of_another_identity_loses_to_the_honest_one),

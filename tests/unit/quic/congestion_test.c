@@ -228,6 +228,22 @@ static void test_datagram_size_changes(void **state)
     assert_int_equal(c.window_bytes, 18000);
 }
 
+static void test_a_larger_datagram_keeps_what_a_false_alarm_took(void **state)
+{
+    struct congestion c;
+
+    (void)state;
+    for (uint32_t bytes = 1200; bytes <= 1472; bytes += 272) {
+        congestion_init(&c, &congestion_newreno, 1300);
+        (void)congestion_on_event(&c, 2, 100);
+        congestion_on_datagram_size(&c, bytes);
+        congestion_on_spurious(&c);
+        /* A smaller one is another path. */
+        assert_int_equal(c.spurious_events, bytes > 1300 ? 1 : 0);
+        assert_int_equal(c.window_bytes, bytes > 1300 ? 13000 : 6500);
+    }
+}
+
 static void test_newreno_gains_one_datagram_per_window(void **state)
 {
     struct congestion c;
@@ -289,6 +305,7 @@ int main(void)
         cmocka_unit_test(test_persistent_congestion_starts_over_from_two_datagrams),
         cmocka_unit_test(test_a_spurious_event_is_taken_back_once),
         cmocka_unit_test(test_datagram_size_changes),
+        cmocka_unit_test(test_a_larger_datagram_keeps_what_a_false_alarm_took),
         cmocka_unit_test(test_newreno_gains_one_datagram_per_window),
         cmocka_unit_test(test_hystart_hands_over_to_avoidance),
     };

@@ -32,7 +32,8 @@ struct model {
     struct rtt rtt;
     uint32_t pto_count;
     bool confirmed;
-    /* Patience: numbers, eighths of a round trip; the worst of this period of 16 round trips. */
+    /* Patience: numbers, eighths of the smallest round trip; the worst of this period of 16 round
+     * trips. */
     uint64_t packets, eighths, seen_packets, seen_eighths, since_us;
 };
 struct world {
@@ -63,7 +64,8 @@ static uint64_t model_lose(struct world *w, struct model_space *s, bool commit)
     uint64_t longer_us = w->model.rtt.smoothed_us > w->model.rtt.latest_us
                              ? w->model.rtt.smoothed_us
                              : w->model.rtt.latest_us;
-    uint64_t delay_us = longer_us + longer_us * w->model.eighths / 8, loss_time_us = NONE;
+    uint64_t more_us = w->model.rtt.min_us * w->model.eighths / 8, loss_time_us = NONE;
+    uint64_t delay_us = longer_us + (more_us > longer_us / 8 ? more_us : longer_us / 8);
 
     delay_us = delay_us < 1000 ? 1000 : delay_us;
 
@@ -200,13 +202,14 @@ static uint64_t at_most(uint64_t value, uint64_t max)
 static void model_late(struct world *w, const struct model_space *s, uint64_t n)
 {
     struct model *m = &w->model;
-    uint64_t packets = at_most(s->largest_acked - n + 1, 4096), eighths = 1;
+    uint64_t packets = at_most(2 * (s->largest_acked - n) + 1, 4096), eighths = 1;
     uint64_t longer_us =
         m->rtt.smoothed_us > m->rtt.latest_us ? m->rtt.smoothed_us : m->rtt.latest_us;
     uint64_t age_us = w->now_us - s->packets[n].time_us;
+    uint64_t least_us = rtt_is_sampled(&m->rtt) ? m->rtt.min_us : longer_us;
 
     packets = packets < 3 ? 3 : packets;
-    while (eighths < 25 && age_us * 8 >= longer_us * (8 + eighths)) {
+    while (eighths < 41 && age_us * 8 >= longer_us * 8 + least_us * eighths) {
         eighths++;
     }
     m->seen_packets = packets > m->seen_packets ? packets : m->seen_packets;

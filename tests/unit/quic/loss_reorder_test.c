@@ -24,8 +24,8 @@ static void test_a_spurious_loss_raises_the_number_and_the_time(void **state)
     assert_int_equal(loss_on_ack_range(&f.loss, 6, 8), 0);
     assert_int_equal(loss_on_ack_range(&f.loss, 2, 2), 0);
     (void)loss_on_ack_end(&f.loss);
-    assert_int_equal(f.loss.reorder.packets, 7);
-    assert_int_equal(f.loss.reorder.eighths, 5); /* 150 of 100 ms, and not a moment less */
+    assert_int_equal(f.loss.reorder.packets, 13); /* twice the distance */
+    assert_int_equal(f.loss.reorder.eighths, 5);  /* 150 of 100 ms, and not a moment less */
     /* The same disorder again costs nothing. */
     send_many(&f, 7, START + 1000 * MS, 0);
     f.loss.lost_packets = 0;
@@ -78,7 +78,7 @@ static void test_patience_stays_while_packets_keep_coming_late(void **state)
 
     (void)state;
     fixture_open_confirmed(&f);
-    f.loss.reorder.packets = 20;
+    f.loss.reorder.packets = 40;
     f.loss.reorder.eighths = 9;
     for (uint64_t i = 1; i <= 100; i++) {
         uint64_t at_us = START + i * 200 * MS, n = loss_next_number(&f.loss, LOSS_APPLICATION);
@@ -88,7 +88,7 @@ static void test_patience_stays_while_packets_keep_coming_late(void **state)
         (void)ack(&f, LOSS_APPLICATION, at_us + 140 * MS, n, n + 10);
     }
     assert_int_equal(f.loss.lost_packets, 0);
-    assert_int_equal(f.loss.reorder.packets, 11);
+    assert_int_equal(f.loss.reorder.packets, 21);
     assert_in_range(f.loss.reorder.eighths, 4, 5);
     fixture_close(&f);
 }
@@ -114,6 +114,43 @@ static void test_events_that_follow_each_other_in_disorder_are_taken_back_togeth
     assert_true(f.congestion.window_bytes < window_bytes / 2);
     (void)ack(&f, LOSS_APPLICATION, START + 206 * MS, 0, 13);
     assert_int_equal(f.congestion.window_bytes, window_bytes);
+    fixture_close(&f);
+}
+
+static void test_an_event_before_the_last_could_be_judged_is_taken_back_with_it(void **state)
+{
+    struct fixture f;
+    uint64_t window_bytes;
+
+    (void)state;
+    fixture_open_confirmed(&f);
+    congestion_set_app_limited(&f.congestion, true);
+    window_bytes = f.congestion.window_bytes;
+    send_many(&f, 6, START, 0);
+    (void)ack(&f, LOSS_APPLICATION, START + 100 * MS, 5, 5); /* 0, 1, 2 are given up */
+    send_many(&f, 8, START + 101 * MS, 0);
+    (void)ack(&f, LOSS_APPLICATION, START + 201 * MS, 13, 13); /* more are; none has come yet */
+    assert_int_equal(f.congestion.events, 2);
+    (void)ack(&f, LOSS_APPLICATION, START + 260 * MS, 0, 4);
+    assert_true(f.congestion.window_bytes < window_bytes);
+    (void)ack(&f, LOSS_APPLICATION, START + 270 * MS, 6, 12);
+    assert_int_equal(f.congestion.window_bytes, window_bytes);
+    assert_int_equal(f.congestion.threshold_bytes, UINT64_MAX);
+    fixture_close(&f);
+}
+
+static void test_a_queue_makes_nobody_later(void **state)
+{
+    struct fixture f;
+
+    (void)state;
+    fixture_open_confirmed(&f);
+    send_many(&f, 9, START, 0);
+    (void)ack(&f, LOSS_APPLICATION, START + 100 * MS, 6, 8);
+    (void)ack(&f, LOSS_APPLICATION, START + 150 * MS, 2, 8);
+    assert_int_equal(rtt_patience_us(&f.rtt, f.loss.reorder.eighths), 162500);
+    f.rtt.smoothed_us = f.rtt.latest_us = 200 * MS;
+    assert_int_equal(rtt_patience_us(&f.rtt, f.loss.reorder.eighths), 262500);
     fixture_close(&f);
 }
 
@@ -171,6 +208,8 @@ int main(void)
         cmocka_unit_test(test_patience_falls_when_the_order_is_kept),
         cmocka_unit_test(test_patience_stays_while_packets_keep_coming_late),
         cmocka_unit_test(test_events_that_follow_each_other_in_disorder_are_taken_back_together),
+        cmocka_unit_test(test_an_event_before_the_last_could_be_judged_is_taken_back_with_it),
+        cmocka_unit_test(test_a_queue_makes_nobody_later),
         cmocka_unit_test(test_half_of_the_packets_late_by_up_to_three_round_trips),
         cmocka_unit_test(test_skipped_numbers_do_not_change_a_transfer),
     };

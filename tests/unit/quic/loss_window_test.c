@@ -166,6 +166,7 @@ static void test_late_arrivals_of_an_older_episode_do_not_excuse_this_one(void *
     congestion_set_app_limited(&f.congestion, true);
     send_many(&f, 6, START + 1, 0);
     (void)ack(&f, LOSS_APPLICATION, START + 100 * MS, 3, 5);
+    f.loss.episode_merged = 8; /* no more are judged together */
     send_many(&f, 6, START + 101 * MS, 0);
     (void)ack(&f, LOSS_APPLICATION, START + 200 * MS, 9, 11);
     assert_int_equal(f.congestion.events, 2);

@@ -241,10 +241,10 @@ static void test_large_packets_that_arrive_clear_the_suspicion(void **state)
     }
     /* The smallest of the lost ones is what must arrive. */
     pmtu_on_packet_acked(&p, ETHERNET);
-    assert_false(pmtu_on_packet_lost(&p, ETHERNET, 2000));
-    assert_false(pmtu_on_packet_lost(&p, 1300, 2001));
-    assert_false(pmtu_on_packet_lost(&p, ETHERNET, 2002));
-    pmtu_on_packet_acked(&p, 1299);
+    for (uint64_t now_us = 2000; now_us < 2000 + PMTU_BURSTS_MAX; now_us++) {
+        assert_false(pmtu_on_packet_lost(&p, now_us == 2001 ? 1300 : ETHERNET, now_us));
+        pmtu_on_packet_acked(&p, 1299);
+    }
     assert_int_equal(p.bursts, PMTU_BURSTS_MAX);
     pmtu_on_packet_acked(&p, 1300);
     assert_int_equal(p.bursts, 0);
@@ -258,6 +258,7 @@ static void test_bursts_that_hit_small_packets_too_are_congestion(void **state)
     (void)search(&p, ETHERNET, 0);
     for (uint64_t now_us = 1; now_us < 100; now_us++) {
         bool small_first = (now_us & 1) != 0;
+        pmtu_on_packet_acked(&p, 40);
         if (small_first) assert_false(pmtu_on_packet_lost(&p, 80, now_us));
         assert_false(pmtu_on_packet_lost(&p, ETHERNET, now_us));
         assert_false(pmtu_on_packet_lost(&p, ETHERNET, now_us));
@@ -267,9 +268,26 @@ static void test_bursts_that_hit_small_packets_too_are_congestion(void **state)
     assert_int_equal(pmtu_bytes(&p), ETHERNET);
     /* A black hole right after it is found all the same. */
     for (uint64_t now_us = 100; now_us < 100 + PMTU_BURSTS_MAX; now_us++) {
+        pmtu_on_packet_acked(&p, FLOOR);
         assert_false(pmtu_on_packet_lost(&p, ETHERNET, now_us));
     }
+    pmtu_on_packet_acked(&p, FLOOR);
     assert_true(pmtu_on_packet_lost(&p, ETHERNET, 200));
+}
+
+/* Packets that overtake each other: one ACK of a small one, and a timer that gives up the large
+ * ones before it, each at its own moment. */
+static void test_losses_between_which_nothing_was_heard_are_one_burst(void **state)
+{
+    struct pmtu p;
+    (void)state;
+    enabled(&p, FLOOR, ETHERNET);
+    (void)search(&p, ETHERNET, 0);
+    pmtu_on_packet_acked(&p, 40);
+    for (uint64_t now_us = 1; now_us < 1000; now_us++)
+        assert_false(pmtu_on_packet_lost(&p, ETHERNET, now_us));
+    assert_int_equal(p.bursts, 1);
+    assert_int_equal(pmtu_bytes(&p), ETHERNET);
 }
 
 static void test_losses_at_the_floor_are_nobodys_fault(void **state)
@@ -350,6 +368,7 @@ static void test_a_fall_before_the_search_was_worth_it(void **state)
     pmtu_init(&p, FLOOR, 1452, 1452);
     for (uint64_t now_us = 1; now_us <= PMTU_BURSTS_MAX; now_us++) {
         assert_false(pmtu_on_packet_lost(&p, 1452, now_us));
+        pmtu_on_packet_acked(&p, 40);
     }
     assert_true(pmtu_on_packet_lost(&p, 1452, 100));
     assert_int_equal(pmtu_bytes(&p), FLOOR);
@@ -400,6 +419,7 @@ int main(void)
         cmocka_unit_test(test_a_black_hole_is_left_at_the_fourth_burst),
         cmocka_unit_test(test_large_packets_that_arrive_clear_the_suspicion),
         cmocka_unit_test(test_bursts_that_hit_small_packets_too_are_congestion),
+        cmocka_unit_test(test_losses_between_which_nothing_was_heard_are_one_burst),
         cmocka_unit_test(test_losses_at_the_floor_are_nobodys_fault),
         cmocka_unit_test(test_an_outage_costs_one_probe),
         cmocka_unit_test(test_silence_twice_in_a_minute_is_a_black_hole),
