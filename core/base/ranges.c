@@ -31,6 +31,38 @@ void ranges_free(struct ranges *set, const struct mem *mem)
     ranges_clear(set, mem);
 }
 
+int ranges_reserve(struct ranges *set, uint32_t capacity, const struct mem *mem)
+{
+    if (capacity > set->count_max) capacity = set->count_max;
+    if (capacity <= set->capacity) return 0;
+    uint64_t growth = (capacity - set->capacity) * sizeof *set->items;
+    if (!budget_charge(set->budget, growth, NULL)) return WEIR_E_BUDGET;
+    struct range *items =
+        mem_resize(mem, set->items, set->capacity * sizeof *items, capacity * sizeof *items);
+    if (items == NULL) {
+        budget_refund(set->budget, growth);
+        return WEIR_E_MEMORY;
+    }
+    set->items = items;
+    set->capacity = capacity;
+    return 0;
+}
+
+void ranges_trim(struct ranges *set, const struct mem *mem)
+{
+    if (set->capacity == set->count) return;
+    if (set->count == 0) {
+        ranges_clear(set, mem);
+        return;
+    }
+    struct range *items =
+        mem_resize(mem, set->items, set->capacity * sizeof *items, set->count * sizeof *items);
+    if (items == NULL) return; /* then it stays as it is */
+    budget_refund(set->budget, (set->capacity - set->count) * sizeof *items);
+    set->items = items;
+    set->capacity = set->count;
+}
+
 /* The first range whose end is n or more; count if none. */
 static uint32_t first_ending_from(const struct ranges *set, uint64_t n)
 {
@@ -86,21 +118,10 @@ static int insert_at(struct ranges *set, uint32_t i, struct range range, const s
 {
     if (set->count >= set->count_max) return WEIR_E_LIMIT;
     if (set->count == set->capacity) {
-        uint32_t room = set->count_max - set->capacity;
         uint32_t growth = set->capacity == 0 ? RANGES_CAPACITY_FIRST : set->capacity;
-        uint32_t capacity = set->capacity + (growth < room ? growth : room);
-        size_t more = (capacity - set->capacity) * sizeof *set->items;
+        int error = ranges_reserve(set, set->capacity + growth, mem);
 
-        if (!budget_charge(set->budget, more, NULL)) return WEIR_E_BUDGET;
-        struct range *items =
-            mem_resize(mem, set->items, set->capacity * sizeof *items, capacity * sizeof *items);
-
-        if (items == NULL) {
-            budget_refund(set->budget, more);
-            return WEIR_E_MEMORY;
-        }
-        set->items = items;
-        set->capacity = capacity;
+        if (error != 0) return error;
     }
     memmove(set->items + i + 1, set->items + i, (set->count - i) * sizeof *set->items);
     set->items[i] = range;

@@ -24,6 +24,11 @@ void ranges_free(struct ranges *set, const struct mem *mem);
 /** Add [start, end), start < end. @return 0, WEIR_E_BUDGET (unchanged), WEIR_E_LIMIT (would exceed
  *  count_max; unchanged) or WEIR_E_MEMORY (unchanged) */
 int ranges_add(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);
+/** Have room for so many ranges, at most count_max. @return 0, WEIR_E_BUDGET or WEIR_E_MEMORY
+ *  (unchanged) */
+int ranges_reserve(struct ranges *set, uint32_t capacity, const struct mem *mem);
+/** Give back the room that is not used. Never fails. */
+void ranges_trim(struct ranges *set, const struct mem *mem);
 /** Take [start, end) out. May split one range. @return as ranges_add */
 int ranges_remove(struct ranges *set, uint64_t start, uint64_t end, const struct mem *mem);
 /** Drop everything below n (a range that straddles is cut). Never fails. */

@@ -46,13 +46,13 @@ bool ack_is_duplicate(const struct ack_state *state, uint64_t pn)
  * spaces of the handshake hold few numbers. */
 static int make_room(struct ack_state *state, const struct mem *mem)
 {
-    struct ranges *set = &state->ranges;
-    if (set->capacity > 0 || state->max_ack_delay_us == 0) return 0;
-    WEIR_ASSERT(set->budget == NULL);
-    set->items = mem_alloc(mem, ACK_RANGES_FEW * sizeof *set->items);
-    if (set->items == NULL) return WEIR_E_MEMORY;
-    set->capacity = ACK_RANGES_FEW;
-    return 0;
+    if (state->max_ack_delay_us == 0) return 0;
+    return ranges_reserve(&state->ranges, ACK_RANGES_FEW, mem);
+}
+
+void ack_trim(struct ack_state *state, const struct mem *mem)
+{
+    ranges_trim(&state->ranges, mem);
 }
 
 /* Ranges that lie wholly below what may still be late or untold, and below pn, which is to be

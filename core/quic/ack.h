@@ -50,6 +50,8 @@ struct ack_state {
 /** @param max_ack_delay_us  what we promised in our parameters; 0 for Initial and Handshake */
 void ack_init(struct ack_state *state, uint64_t max_ack_delay_us);
 void ack_free(struct ack_state *state, const struct mem *mem);
+/** The connection rests: give back what is not used. The next packet takes it again. */
+void ack_trim(struct ack_state *state, const struct mem *mem);
 /** Whether pn was received before or is too old to tell: drop the packet. Ask after opening,
  *  before the frames. */
 bool ack_is_duplicate(const struct ack_state *state, uint64_t pn);

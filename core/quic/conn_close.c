@@ -54,6 +54,8 @@ void conn_close_silent(struct connection *c, enum conn_end_by by, int error, uin
     tell(c, by, error, reason, text, text == NULL ? 0 : strlen(text), now_us);
 }
 
+enum { CLOSE_TEXT_MAX = 120 };
+
 static void close_with(struct connection *c, bool application, uint64_t code, uint64_t frame_type,
                        const char *text, size_t len, uint64_t now_us)
 {
@@ -63,9 +65,12 @@ static void close_with(struct connection *c, bool application, uint64_t code, ui
     c->close_application = application;
     c->close_code = code;
     c->close_frame_type = frame_type;
-    if (len > sizeof c->close_text) len = sizeof c->close_text;
-    c->close_text_len = (uint8_t)len;
-    if (len > 0) memcpy(c->close_text, text, len);
+    if (len > CLOSE_TEXT_MAX) len = CLOSE_TEXT_MAX;
+    if (len > 0) c->close_text = mem_alloc(connection_env(c)->mem, len);
+    if (c->close_text != NULL) { /* without memory the code alone has to do */
+        memcpy(c->close_text, text, len);
+        c->close_text_len = (uint8_t)len;
+    }
     c->close_send = has_keys;
     c->close_next = 1;
 }

@@ -2,10 +2,11 @@
 /* The handshake's place in a connection: levels, keys, and who is believed (docs/wire.md 5).
  *
  * Everybody on the path can read our first message and answer it, so a client keeps up to three
- * candidates, one per server SCID, each with its own copy of the Noise state. Nothing that a
- * candidate says has any effect outside of it until one message 2 verifies in full: then it is
- * adopted, message 3 is written for it alone, and the others are erased. A server has one
- * candidate, its client, from the start; it believes nothing before message 3. */
+ * candidates, one per server SCID, each with its own copy of the Noise state; another e_s under the
+ * same SCID begins that one anew. Nothing that a candidate says has any effect outside of it until
+ * one message 2 verifies in full: then it is adopted, message 3 is written for it alone, and the
+ * others are erased. A server has one candidate, its client, from the start; it believes nothing
+ * before message 3. */
 #include "base/assert.h"
 #include "base/charged.h"
 #include "crypto/schedule.h"
@@ -24,6 +25,16 @@ void conn_handshake_initial_keys(const struct cid *dcid, bool client, struct pro
     (void)protect_keys_derive(client ? read : write, AEAD_CHACHA20_POLY1305, of_server);
 }
 
+static void candidate_init(struct candidate *n, const struct cid *scid, struct handshake *h)
+{
+    n->scid = *scid;
+    n->handshake = h;
+    n->largest[0] = n->largest[1] = PACKET_NUMBER_NONE;
+    receive_lane_init(&n->in[0], HANDSHAKE_FIRST_LEN, QUIC_CRYPTO_GAPS_MAX);
+    receive_lane_init(&n->in[1], HANDSHAKE_PIECE_MAX + 2, QUIC_CRYPTO_GAPS_MAX);
+    ack_init(&n->acks, 0);
+}
+
 static struct candidate *candidate_new(struct connection *c, const struct cid *scid,
                                        struct handshake *h)
 {
@@ -34,23 +45,25 @@ static struct candidate *candidate_new(struct connection *c, const struct cid *s
         budget_refund(env->budget, HANDSHAKE_COST_BYTES);
         return NULL;
     }
-    n->scid = *scid;
-    n->handshake = h;
-    n->largest[0] = n->largest[1] = PACKET_NUMBER_NONE;
-    receive_lane_init(&n->in[0], HANDSHAKE_FIRST_LEN, QUIC_CRYPTO_GAPS_MAX);
-    receive_lane_init(&n->in[1], HANDSHAKE_PIECE_MAX + 2, QUIC_CRYPTO_GAPS_MAX);
-    ack_init(&n->acks, 0);
+    candidate_init(n, scid, h);
     return n;
+}
+
+/* What it holds, but not its place. */
+static void candidate_clear(struct connection *c, struct candidate *n)
+{
+    const struct transport_env *env = connection_env(c);
+    for (unsigned i = 0; i < 2; i++) receive_lane_free(&n->in[i], env->mem, env->budget);
+    ack_free(&n->acks, env->mem);
+    provider->close(n->handshake);
+    secret_zero(n, sizeof *n);
 }
 
 static void candidate_free(struct connection *c, struct candidate *n)
 {
     const struct transport_env *env = connection_env(c);
     if (n == NULL) return;
-    for (unsigned i = 0; i < 2; i++) receive_lane_free(&n->in[i], env->mem, env->budget);
-    ack_free(&n->acks, env->mem);
-    provider->close(n->handshake);
-    secret_zero(n, sizeof *n);
+    candidate_clear(c, n);
     charged_free(env->mem, env->budget, n, sizeof *n);
     budget_refund(env->budget, HANDSHAKE_COST_BYTES);
 }
@@ -444,6 +457,28 @@ static int step(struct connection *c, struct candidate *from, enum handshake_lev
     }
 }
 
+/* Somebody may have answered under the server's id with a key of its own: what was built on that
+ * cannot become right. A whole e_s takes the place of what came before, unless it is the same; the
+ * server's answer brings the rest in the same datagram (wire.md 5.5). @return false: no memory */
+static bool take_first(struct connection *c, struct candidate *from, const struct frame_crypto *f)
+{
+    const struct cid scid = from->scid;
+    uint32_t order = from->order;
+    struct handshake *h;
+    if (f->offset != 0 || f->len != sizeof from->first) return true;
+    if (from->has_first && memcmp(from->first, f->data, sizeof from->first) == 0) return true;
+    if (from->in[0].highest > 0) {
+        if (provider->fork(c->hs->first, &h) != 0) return false;
+        candidate_clear(c, from);
+        candidate_init(from, &scid, h);
+        from->order = order;
+        metric_inc(connection_env(c)->metrics, METRIC_HANDSHAKE_CANDIDATES_DROPPED);
+    }
+    memcpy(from->first, f->data, sizeof from->first);
+    from->has_first = true;
+    return true;
+}
+
 int conn_handshake_crypto(struct connection *c, struct candidate *from, enum handshake_level level,
                           const struct frame_crypto *f, uint64_t now_us)
 {
@@ -452,6 +487,9 @@ int conn_handshake_crypto(struct connection *c, struct candidate *from, enum han
     struct limit_record limit;
     uint64_t grown;
     if (from == NULL) return CONN_DROP;
+    if (level == HANDSHAKE_INITIAL && connection_is_client(c) && from != c->hs->adopted &&
+        !take_first(c, from, f))
+        return CONN_DROP;
     lane = &from->in[level];
     int result = receive_lane_on_data(lane, f->offset, f->data, (size_t)f->len, false, env->mem,
                                       env->budget, &limit, &grown);

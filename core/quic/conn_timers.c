@@ -106,6 +106,7 @@ static void rest(struct connection *c)
     c->rested = true;
     streams_trim(&c->base);
     loss_trim(&c->loss);
+    ack_trim(&c->ack_app, connection_env(c)->mem);
 }
 
 static bool is_over(struct connection *c, uint64_t now_us)

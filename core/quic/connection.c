@@ -126,6 +126,7 @@ void connection_destroy(struct connection *c)
     ack_free(&c->acks[1], env->mem);
     ack_free(&c->ack_app, env->mem);
     mem_free(env->mem, c->network, c->network != NULL ? c->network_len + 1u : 0);
+    mem_free(env->mem, c->close_text, c->close_text_len);
     secret_zero(c, sizeof *c);
     charged_free(env->mem, env->budget, c, sizeof *c);
 }

@@ -60,6 +60,8 @@ struct candidate {
                                 *   PACKET_NUMBER_NONE: none */
     uint64_t sample_us;        /**< round trip measured by its ACK of our Initial; 0: none */
     uint32_t order;            /**< of the client's candidates: the lowest is the oldest */
+    uint8_t first[HANDSHAKE_FIRST_LEN]; /**< client: what it has from this server at Initial */
+    bool has_first;            /**< all of first came in one frame */
     bool has_keys;
 };
 
@@ -203,7 +205,7 @@ struct connection {
     uint64_t close_frame_type;
     bool close_application, close_send;
     uint8_t close_text_len;
-    char close_text[120];
+    char *close_text;          /**< close_text_len bytes, or NULL */
     uint32_t close_received, close_next; /**< answer at packet 1, 2, 4, 8 ... */
 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Goal: what rests costs little. An idle UDP connection at most 16 KiB at each side, nothing from
+/* Goal: what rests costs little. An idle UDP connection at most 12 KiB at each side, nothing from
  * the heap per packet, a node in memory with 5 connections a few objects. Method: the nodes get an
  * allocator that counts, the world another one: so the simulator's own tables (addresses, links,
  * agenda) are told apart, and both are printed. */
@@ -8,7 +8,7 @@
 #include "sim/rig.h"
 
 /* docs/decisions/0018: 1.5 KiB per node in memory with 5 connections. */
-enum { IDLE_BYTES_MAX = 16 << 10, NODE_BYTES_MAX = 1536 };
+enum { IDLE_BYTES_MAX = 12 << 10, NODE_BYTES_MAX = 1536 };
 
 static const weir_node_options quiet = {.size = sizeof quiet, .observed_off = 1};
 
@@ -48,7 +48,7 @@ static void check_idle(struct counted *c, const char *what)
     }
 }
 
-static void test_an_idle_connection_costs_at_most_16_kib_each_side(void **state)
+static void test_an_idle_connection_costs_at_most_12_kib_each_side(void **state)
 {
     static struct counted c;
 
@@ -173,7 +173,7 @@ static void test_a_node_in_memory_with_5_connections_is_small(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_idle_connection_costs_at_most_16_kib_each_side),
+        cmocka_unit_test(test_an_idle_connection_costs_at_most_12_kib_each_side),
         cmocka_unit_test(test_a_connection_gives_its_memory_back_after_a_transfer),
         cmocka_unit_test(test_steady_state_takes_nothing_from_the_heap),
         cmocka_unit_test(test_a_node_in_memory_with_5_connections_is_small),

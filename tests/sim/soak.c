@@ -28,6 +28,8 @@
 #define SECOND UINT64_C(1000000)
 #define PROTOCOL "soak/echo/1"
 
+/* In less time the heap has not settled. */
+enum { MINUTES_MIN = 5 };
 enum { PEERS_MAX = 5000, SAMPLES_MAX = 8700, EVENTS = 64, ASKS = 3, ASK_BYTES = 1000 };
 
 struct client {
@@ -318,8 +320,8 @@ static bool take_arguments(int argc, char **argv, uint64_t *minutes)
     /* In a few minutes a thousand are not replaced often enough to say anything. */
     soak.peers = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : *minutes < 15 ? 100 : 1000;
     soak.churn = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 10;
-    return *minutes >= 1 && *minutes <= 1440 && soak.peers >= 1 && soak.peers <= PEERS_MAX &&
-           soak.churn >= 1 && soak.churn <= 100;
+    return *minutes >= MINUTES_MIN && *minutes <= 1440 && soak.peers >= 1 &&
+           soak.peers <= PEERS_MAX && soak.churn >= 1 && soak.churn <= 100;
 }
 
 static void raise_descriptors(void)
@@ -358,7 +360,8 @@ int main(int argc, char **argv)
     uint32_t i;
 
     if (!take_arguments(argc, argv, &minutes)) {
-        fprintf(stderr, "usage: soak [MINUTES 1-1440 [PEERS 1-%d [CHURN 1-100]]]\n", PEERS_MAX);
+        fprintf(stderr, "usage: soak [MINUTES %d-1440 [PEERS 1-%d [CHURN 1-100]]]\n", MINUTES_MIN,
+                PEERS_MAX);
         return 2;
     }
     raise_descriptors();

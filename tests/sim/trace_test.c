@@ -11,7 +11,7 @@
 
 enum { NODES = 6, DIALS = 8, ACTIONS = 120 };
 
-#define FROZEN_PACKET UINT64_C(0x9968f7f9620e74a9)
+#define FROZEN_PACKET UINT64_C(0xa729a607d55b4d19)
 #define FROZEN_MESSAGE UINT64_C(0x4bc595c2a4dbd6a5)
 
 struct busy {

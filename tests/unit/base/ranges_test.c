@@ -209,6 +209,45 @@ static void test_every_second_number_is_bounded_in_memory(void **state)
     assert_int_equal(counter.live_bytes, 0);
 }
 
+static void test_room_is_made_at_once_and_given_back(void **state)
+{
+    const struct range three[] = {{10, 20}, {30, 40}, {50, 60}};
+    struct mem_counter counter;
+    struct budget budget;
+    struct ranges set;
+
+    (void)state;
+    mem_counter_init(&counter, mem_system());
+    budget_init(&budget, NULL, LIMIT_SCOPE_STREAM, 0, 100 * sizeof(struct range), NULL);
+    ranges_init(&set, 20);
+    ranges_set_budget(&set, &budget);
+    assert_int_equal(ranges_reserve(&set, 16, &counter.mem), 0);
+    assert_int_equal(set.capacity, 16);
+    assert_int_equal(budget.used, 16 * sizeof(struct range));
+    assert_int_equal(ranges_reserve(&set, 8, &counter.mem), 0);
+    assert_int_equal(set.capacity, 16);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(ranges_add(&set, three[i].start, three[i].end, &counter.mem), 0);
+    assert_int_equal(counter.calls, 1);
+    ranges_trim(&set, &counter.mem);
+    check(&set, three, 3);
+    assert_int_equal(set.capacity, 3);
+    assert_int_equal(budget.used, 3 * sizeof(struct range));
+    counter.fail_at = 1;
+    assert_int_equal(ranges_reserve(&set, 16, &counter.mem), WEIR_E_MEMORY);
+    budget.max = 4 * sizeof(struct range);
+    assert_int_equal(ranges_reserve(&set, 16, &counter.mem), WEIR_E_BUDGET);
+    check(&set, three, 3);
+    budget.max = 100 * sizeof(struct range);
+    assert_int_equal(ranges_reserve(&set, 64, &counter.mem), 0);
+    assert_int_equal(set.capacity, 20); /* never more than may be kept */
+    ranges_drop_below(&set, 100);
+    ranges_trim(&set, &counter.mem);
+    assert_int_equal(counter.live_bytes, 0);
+    assert_int_equal(budget.used, 0);
+    budget_end(&budget);
+}
+
 static void test_failed_allocation_changes_nothing(void **state)
 {
     static const struct range four[] = {{10, 20}, {30, 40}, {50, 60}, {70, 80}};
@@ -319,6 +358,7 @@ int main(void)
         cmocka_unit_test(test_look_ups_answer_at_the_edges),
         cmocka_unit_test(test_one_range_too_many_is_refused_and_changes_nothing),
         cmocka_unit_test(test_every_second_number_is_bounded_in_memory),
+        cmocka_unit_test(test_room_is_made_at_once_and_given_back),
         cmocka_unit_test(test_failed_allocation_changes_nothing),
         cmocka_unit_test(test_random_operations_agree_with_flags),
     };
