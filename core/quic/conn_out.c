@@ -112,6 +112,9 @@ static size_t build_application(struct connection *c, struct build_run *run, uin
     bool probe = c->probes[2] > 0;
     if (probe && !streams_want_send(&c->base)) requeue_oldest(c, LOSS_APPLICATION);
     if (!build_begin(&b, c, run, LOSS_APPLICATION, &c->remote_cid, data, room, now_us)) return 0;
+    /* Where little may be sent, an ACK of many ranges would leave no room for the challenge that
+     * ends the shortage. */
+    if (!ack_only && room < PACKET_DATAGRAM_MIN) put_path(&b, &c->path);
     if (ack_is_pending(&c->ack_app) || ack_should_send(&c->ack_app, now_us))
         put_ack(&b, &c->ack_app, now_us);
     if (!ack_only) {

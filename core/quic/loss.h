@@ -22,12 +22,14 @@ enum loss_fate {
 #define LOSS_PACKET_THRESHOLD 3u          /**< kPacketThreshold; raised by reordering */
 #define LOSS_REORDER_PACKETS_MAX 4096u    /**< a quarter of the default window of numbers */
 #define LOSS_REORDER_EIGHTHS_MIN 1u       /**< kTimeThreshold is 9/8 */
-#define LOSS_REORDER_EIGHTHS_MAX 25u      /**< three round trips more */
+#define LOSS_REORDER_EIGHTHS_MAX 41u      /**< five of the smallest round trips more: three, and an
+                                               acknowledgement that is late as well */
 
 /** What the path's disorder asks of loss detection: see loss_reorder.c. */
 struct loss_reorder {
     uint32_t packets, eighths;           /**< a packet is lost so many numbers, or one round trip
-                                              and so many eighths, behind an acknowledged one */
+                                              and so many eighths of the smallest, behind an
+                                              acknowledged one */
     uint32_t seen_packets, seen_eighths; /**< the largest of this period; 0: none */
     uint64_t since_us;                   /**< when the period began */
 };

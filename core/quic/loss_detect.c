@@ -17,9 +17,8 @@
  *
  * Lost packets keep their slot for one to two PTO more. An ack for one of them is reported as
  * spurious, and when all packets whose loss made the window shrink have arrived after all, the
- * reduction is taken back. When some have arrived by the time of the next event, and it comes
- * soon, the two are judged together: disorder makes one event after another, each before the last
- * could be judged. */
+ * reduction is taken back. When the next event comes so soon that the last one could not be judged
+ * yet, the two are judged together: disorder makes one event after another. */
 #include "base/assert.h"
 #include "quic/loss.h"
 
@@ -99,6 +98,16 @@ static void loss_take_lost(struct loss *loss, enum loss_space_name space, uint64
     loss_report(loss, space, number, packet, LOSS_FATE_LOST);
 }
 
+/* How long after an event the next one is judged with it: until what was not lost after all must
+ * have come. */
+static uint64_t loss_verdict_us(const struct loss *loss)
+{
+    if (loss->episode_spurious > 0) {
+        return 2 * rtt_patience_us(loss->rtt, loss->reorder.eighths);
+    }
+    return rtt_patience_us(loss->rtt, LOSS_REORDER_EIGHTHS_MAX);
+}
+
 static void loss_tell_losses(struct loss *loss, struct loss_space *s,
                              const struct loss_found *found, uint64_t now_us)
 {
@@ -111,8 +120,8 @@ static void loss_tell_losses(struct loss *loss, struct loss_space *s,
     }
     before_us = c->recovery_us;
     bounded = c->recovered;
-    c->undo_hold = loss->episode_spurious > 0 && loss->episode_merged < LOSS_MERGED_MAX &&
-                   now_us - before_us < 2 * rtt_patience_us(loss->rtt, loss->reorder.eighths);
+    c->undo_hold =
+        loss->episode_merged < LOSS_MERGED_MAX && now_us - before_us < loss_verdict_us(loss);
     if (congestion_on_event(c, found->newest_us, now_us)) {
         if (c->undo_hold) {
             loss->episode_merged++;

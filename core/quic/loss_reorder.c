@@ -4,8 +4,10 @@
  * Three numbers and an eighth of a round trip are the patience of a path that keeps the order.
  * On one that does not (links bonded per packet, radio that repeats frames) they call half of
  * the traffic lost. So each packet that arrives after it was given up raises both thresholds to
- * what would have waited for it: at most LOSS_REORDER_PACKETS_MAX numbers and three round trips
- * more. Packets that come late without having been given up show that the disorder goes on.
+ * what would have waited for it: at most LOSS_REORDER_PACKETS_MAX numbers and five of the smallest
+ * round trips more. The numbers get twice the distance: at twice the rate the same delay lets twice
+ * as many overtake. Packets that come late without having been given up show that the disorder goes
+ * on.
  * Every 16 round trips the thresholds fall half of the way back, but not below the disorder that
  * was seen meanwhile.
  *
@@ -28,16 +30,17 @@ static uint32_t loss_reorder_clamp(uint64_t value, uint32_t low, uint32_t high)
     return value < low ? low : value > high ? high : (uint32_t)value;
 }
 
-/* The eighths of a round trip with which rtt_patience_us outlasts age_us. */
+/* The eighths of the smallest round trip with which rtt_patience_us outlasts age_us. */
 static uint32_t loss_reorder_eighths(const struct rtt *rtt, uint64_t age_us)
 {
     uint64_t longer_us = rtt->smoothed_us > rtt->latest_us ? rtt->smoothed_us : rtt->latest_us;
+    uint64_t least_us = rtt_is_sampled(rtt) ? rtt->min_us : longer_us;
     uint64_t eighths = 0;
 
-    WEIR_ASSERT(longer_us > 0);
+    WEIR_ASSERT(least_us > 0);
     if (age_us > longer_us) {
         age_us -= longer_us;
-        eighths = age_us > UINT64_MAX / 16 ? UINT32_MAX : age_us * 8 / longer_us + 1;
+        eighths = age_us > UINT64_MAX / 16 ? UINT32_MAX : age_us * 8 / least_us + 1;
     }
     return loss_reorder_clamp(eighths, LOSS_REORDER_EIGHTHS_MIN, LOSS_REORDER_EIGHTHS_MAX);
 }
@@ -48,7 +51,7 @@ void loss_reorder_on_late(struct loss *loss, const struct loss_space *s, uint64_
     struct loss_reorder *r = &loss->reorder;
     uint64_t distance = s->largest_acked - number;
     uint32_t packets =
-        loss_reorder_clamp(distance + 1, LOSS_PACKET_THRESHOLD, LOSS_REORDER_PACKETS_MAX);
+        loss_reorder_clamp(2 * distance + 1, LOSS_PACKET_THRESHOLD, LOSS_REORDER_PACKETS_MAX);
     uint32_t eighths = loss_reorder_eighths(loss->rtt, loss->ack.now_us - packet->time_us);
 
     WEIR_ASSERT(number < s->largest_acked);

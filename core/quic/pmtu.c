@@ -155,6 +155,7 @@ static void rest(struct pmtu *p, uint64_t now_us)
 void pmtu_on_packet_acked(struct pmtu *p, uint32_t bytes)
 {
     p->await_ack = false;
+    p->burst_over = true;
     if (p->bursts > 0 && bytes >= p->suspect_bytes) clear_bursts(p);
 }
 
@@ -180,9 +181,9 @@ static void mix_burst(struct pmtu *p)
 bool pmtu_on_packet_lost(struct pmtu *p, uint32_t bytes, uint64_t now_us)
 {
     if (p->bytes == p->floor_bytes) return false;
-    if (p->burst_us != now_us) {
+    if (p->burst_us == PMTU_NEVER || (p->burst_over && p->burst_us != now_us)) {
         p->burst_us = now_us;
-        p->burst_mixed = p->burst_counted = false;
+        p->burst_mixed = p->burst_counted = p->burst_over = false;
     }
     if (bytes <= p->floor_bytes) {
         mix_burst(p);

@@ -48,6 +48,7 @@ struct pmtu {
     uint8_t bursts;
     bool burst_counted;     /**< the latest burst is one of them */
     bool burst_mixed;       /**< small packets were lost in it as well: congestion */
+    bool burst_over;        /**< something arrived since: the next loss begins another one */
     bool await_ack;         /**< silence: no probe before anything was acknowledged */
 };
 
@@ -87,7 +88,8 @@ void pmtu_on_probe_lost(struct pmtu *p, uint32_t bytes, uint64_t now_us);
 /* Black holes: a path that carried large datagrams and stopped, without a word. */
 /** A packet that was no probe arrived. @param bytes  its datagram's size */
 void pmtu_on_packet_acked(struct pmtu *p, uint32_t bytes);
-/** A packet that was no probe is lost. Losses with one now_us are one burst.
+/** A packet that was no probe is lost. Losses with one now_us are one burst, and so are those
+ *  between which nothing was acknowledged: a timer finds them one by one.
  *  @return  whether pmtu_bytes fell back to the floor: rebuild what waits, tell congestion control
  *           and pacer; DATAGRAM frames that no longer fit are lost */
 bool pmtu_on_packet_lost(struct pmtu *p, uint32_t bytes, uint64_t now_us);

@@ -62,7 +62,7 @@ uint64_t rtt_patience_us(const struct rtt *rtt, uint32_t eighths)
 {
     uint64_t longer = rtt_max(rtt->smoothed_us, rtt->latest_us);
 
-    return rtt_max(longer + longer * eighths / 8, RTT_GRANULARITY_US);
+    return rtt_max(longer + rtt_max(longer / 8, rtt->min_us * eighths / 8), RTT_GRANULARITY_US);
 }
 
 uint64_t rtt_loss_delay_us(const struct rtt *rtt)

@@ -34,7 +34,8 @@ uint64_t rtt_pto_us(const struct rtt *rtt, uint64_t max_ack_delay_us);
 /** max(9/8 max(smoothed, latest), 1 ms): how much later than a packet sent after it may one be
  *  acknowledged (6.1.2). */
 uint64_t rtt_loss_delay_us(const struct rtt *rtt);
-/** The same with so many eighths of a round trip on top of it; rtt_loss_delay_us is 1. */
+/** The same with so many eighths of the smallest round trip on top, if that is longer: what a queue
+ *  adds to a round trip makes nobody later. rtt_loss_delay_us is 1. */
 uint64_t rtt_patience_us(const struct rtt *rtt, uint32_t eighths);
 /** The address of the peer changed: nothing is known of the path any more (RFC 9000, 9.4). */
 void rtt_reset(struct rtt *rtt);
