@@ -7,6 +7,11 @@
  * LIMIT_DIAL_TIME ends it. Success is a connection with a proven identity, not an answer from the
  * address. Names are in dial_names.c.
  *
+ * An attempt gives up before the dial does (LIMIT_HANDSHAKE_TIME). When all have, and nobody has
+ * said more than nothing, those that were silent are raced again: whoever restarts, or whose
+ * network was away, is found. What a second round cannot better, such as a refusal or a wrong
+ * identity, is the answer at once.
+ *
  * A dial has its handle from the start; the winning attempt takes it over. Attempts are connections
  * without a handle: node_data is the dial, or NULL when it is over and the attempt only has to end.
  */
@@ -65,7 +70,8 @@ struct dial *dial_make(struct node *node, const weir_dial_options *options, int 
     if (dial == NULL) return NULL;
     if (options != NULL && options->timeout_us != 0) time_us = options->timeout_us;
     dial->user = options == NULL ? 0 : options->user;
-    dial->next_start_us = node->now_us;
+    dial->round = 1;
+    dial->round_us = dial->next_start_us = node->now_us;
     dial->deadline_us = time_us > UINT64_MAX - node->now_us ? UINT64_MAX : node->now_us + time_us;
     dial->ip6_first = true;
     dial->timer.order = node->dialer->sequence++;
@@ -213,6 +219,9 @@ static int try_target(struct node *node, struct dial *dial, struct dial_target *
 static void start(struct node *node, struct dial *dial, struct dial_target *target)
 {
     target->start_us = node->now_us;
+    target->end_us = 0;
+    target->said[0] = 0;
+    target->round = dial->round;
     dial->last_family = target->endpoint.family;
     int error = try_target(node, dial, target);
     if (error != 0) {
@@ -228,6 +237,14 @@ static void start(struct node *node, struct dial *dial, struct dial_target *targ
     dial->next_start_us = node->now_us + ATTEMPT_DELAY_US;
 }
 
+/* Not tried in this round, and worth it: in the first all are, later those that were silent. */
+static bool is_next(const struct dial *dial, const struct dial_target *target)
+{
+    if (target->state != TARGET_FAILED || target->round == dial->round)
+        return target->state == TARGET_WAITING;
+    return target->error == WEIR_E_TIMEOUT || target->error == WEIR_E_UNREACHABLE;
+}
+
 /* RFC 8305 section 4: the families take turns. */
 static struct dial_target *pick(const struct dial *dial)
 {
@@ -236,11 +253,35 @@ static struct dial_target *pick(const struct dial *dial)
     struct dial_target *other = NULL;
     for (uint32_t i = 0; i < dial->target_count; i++) {
         struct dial_target *target = &dial->targets[i];
-        if (target->state != TARGET_WAITING) continue;
+        if (!is_next(dial, target)) continue;
         if ((target->endpoint.family == ENDPOINT_IP6) != last_ip6) return target;
         if (other == NULL) other = target;
     }
     return other;
+}
+
+/* All have failed: begin again if nobody said more than nothing. A round that took no time would
+ * take none the next time. @return whether there is somebody to try */
+static bool begin_round(const struct node *node, struct dial *dial)
+{
+    char said[DIAL_ANSWER_MAX];
+    uint32_t reason;
+    if (node->now_us - dial->round_us < ATTEMPT_DELAY_US ||
+        dial_report_answer(dial, &reason, said) != WEIR_E_TIMEOUT)
+        return false;
+    dial->round++;
+    dial->round_us = dial->next_start_us = node->now_us;
+    dial->last_family = ENDPOINT_NONE;
+    return pick(dial) != NULL;
+}
+
+static void expire(struct node *node, struct dial *dial)
+{
+    for (uint32_t i = 0; i < dial->target_count; i++) {
+        if (dial->targets[i].state == TARGET_TRYING)
+            target_fail(node, &dial->targets[i], WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE);
+    }
+    fail(node, dial);
 }
 
 /* Start what may start, then set the timer or give up. */
@@ -249,17 +290,15 @@ void dial_step(struct node *node, struct dial *dial)
     uint64_t parallel = node->env.limits->value[LIMIT_DIAL_PARALLEL];
     struct dial_target *next;
     if (node->now_us >= dial->deadline_us) {
-        for (uint32_t i = 0; i < dial->target_count; i++) {
-            if (dial->targets[i].state == TARGET_TRYING)
-                target_fail(node, &dial->targets[i], WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE);
-        }
-        fail(node, dial);
+        expire(node, dial);
         return;
     }
-    while ((next = pick(dial)) != NULL && dial->trying < parallel &&
-           node->now_us >= dial->next_start_us)
-        start(node, dial, next);
-    if (next == NULL && dial->trying == 0 && dial->names_pending == 0) {
+    for (;;) {
+        while ((next = pick(dial)) != NULL && dial->trying < parallel &&
+               node->now_us >= dial->next_start_us)
+            start(node, dial, next);
+        if (next != NULL || dial->trying > 0 || dial->names_pending > 0) break;
+        if (begin_round(node, dial)) continue;
         fail(node, dial);
         return;
     }

@@ -30,7 +30,7 @@ static int end_text(struct text *t)
 
 static void put_target(struct text *t, const struct node *node, const struct dial_target *target)
 {
-    char address[ENDPOINT_TEXT_MAX], after[32];
+    char address[ENDPOINT_TEXT_MAX], after[64];
     (void)endpoint_format(&target->endpoint, address, sizeof address);
     if (t->len > 0) put(t, "\n");
     put(t, address);
@@ -39,8 +39,10 @@ static void put_target(struct text *t, const struct node *node, const struct dia
         return;
     }
     uint64_t end_us = target->end_us != 0 ? target->end_us : node->now_us;
-    (void)snprintf(after, sizeof after, " after %llu ms",
-                   (unsigned long long)((end_us - target->start_us) / 1000));
+    int len = snprintf(after, sizeof after, " after %llu ms",
+                       (unsigned long long)((end_us - target->start_us) / 1000));
+    if (target->round > 1)
+        (void)snprintf(after + len, sizeof after - (size_t)len, ", round %u", target->round);
     put(t, ": ");
     put(t, target->state == TARGET_WON ? "connected"
            : target->said[0] != 0      ? target->said

@@ -14,9 +14,10 @@ enum { DIAL_SAID_MAX = 192 };
 struct dial_target {
     struct endpoint endpoint;
     struct transport_conn *conn; /**< while trying */
-    uint64_t start_us, end_us;
+    uint64_t start_us, end_us; /**< of its latest attempt */
     int error;
     uint32_t reason;
+    uint32_t round; /**< of the dial, in which it was tried last; 0: not yet */
     uint8_t state, provenance;
     char said[DIAL_SAID_MAX]; /**< what became of it, for people */
 };
@@ -35,6 +36,8 @@ struct dial {
     struct heap_item timer;
     struct list link; /**< in active, failed or gone */
     uint64_t handle, user, deadline_us, next_start_us;
+    uint64_t round_us; /**< when this round began */
+    uint32_t round;    /**< from 1; another one begins when all were silent (dial.c) */
     struct peer_id expected; /**< len 0: anyone */
     struct dial_target *targets;
     struct dial_name *names;

@@ -156,6 +156,91 @@ static void test_the_deadline_ends_a_dial_and_parallel_attempts_are_bounded(void
     assert_int_equal(node_deadline(s->a), UINT64_MAX);
 }
 
+/* ROUTE_SILENT: the attempt itself gives up, long before the dial. */
+static void test_silent_addresses_are_raced_again_until_one_answers(void **state)
+{
+    struct scene *s = *state;
+    route(s, "[2600::1]:7", ROUTE_SILENT, 1000000);
+    route(s, "8.8.8.8:7", ROUTE_SILENT, 1000000);
+    uint64_t c = dial(s, "8.8.8.8:7,[2600::1]:7");
+    net_run(&s->net, 1249999);
+    assert_int_equal(s->net.dials, 2);
+    net_run(&s->net, 1);
+    assert_int_equal(s->net.dials, 3);
+    s->net.routes[s->net.route_count - 1].mode = ROUTE_UP;
+    s->net.routes[s->net.route_count - 1].delay_us = 20000;
+    assert_true(node_connection_report(s->a, c, s->report, sizeof s->report) > 0);
+    assert_non_null(strstr(s->report, "8.8.8.8:7: no answer (unreachable) after 1000 ms\n"));
+    assert_non_null(strstr(s->report, "[2600::1]:7: no answer yet after 0 ms, round 2"));
+    net_run(&s->net, 249999);
+    assert_int_equal(s->net.dials, 3);
+    net_run(&s->net, 1);
+    assert_int_equal(s->net.dials, 4);
+    net_run(&s->net, 20000);
+    assert_int_equal(net_poll(&s->net, s->a, s->events, 16), 2);
+    assert_int_equal(s->events[0].kind, WEIR_EVENT_CONNECTED);
+    assert_int_equal(s->events[0].object, c);
+    assert_true(node_connection_report(s->a, c, s->report, sizeof s->report) > 0);
+    assert_non_null(strstr(s->report, "8.8.8.8:7: connected after 20 ms, round 2"));
+    assert_non_null(strstr(s->report, "[2600::1]:7: was slower after 270 ms, round 2"));
+}
+
+static void test_the_deadline_ends_the_last_round(void **state)
+{
+    struct scene *s = *state;
+    const weir_dial_options options = {.size = sizeof options, .timeout_us = 2500000};
+    route(s, "8.8.8.8:7", ROUTE_SILENT, 1000000);
+    int64_t c = call_text(&s->net, s->a, NODE_CALL_DIAL, 0, "8.8.8.8:7", &options);
+    net_run(&s->net, 2499999);
+    assert_int_equal(s->net.dials, 3);
+    assert_int_equal(net_poll(&s->net, s->a, s->events, 16), 0);
+    net_run(&s->net, 1);
+    assert_int_equal(net_poll(&s->net, s->a, s->events, 16), 1);
+    assert_int_equal(s->events[0].object, c);
+    assert_int_equal(s->events[0].error, WEIR_E_TIMEOUT);
+    (void)node_connection_report(s->a, (uint64_t)c, s->report, sizeof s->report);
+    assert_string_equal(s->report, "8.8.8.8:7: no answer after 500 ms, round 3");
+    assert_true(list_is_empty(&s->net.transports[0]->conns));
+}
+
+static void test_what_cannot_get_better_is_not_tried_again(void **state)
+{
+    static const struct {
+        uint32_t modes[2];
+        uint64_t delays_us[2];
+        bool is_stranger;
+        uint32_t dials; /* within 2.4 s */
+        int error;
+    } rows[] = {
+        {{ROUTE_SILENT, ROUTE_SILENT}, {1000000, 1000000}, false, 4, 0},
+        /* The way may come back with the other one. */
+        {{ROUTE_SILENT, ROUTE_UNREACHABLE}, {1000000, 1000}, false, 6, 0},
+        {{ROUTE_SILENT, ROUTE_UP}, {1000000, 1000}, true, 2, WEIR_E_IDENTITY},
+        {{ROUTE_UNREACHABLE, ROUTE_UNREACHABLE}, {600000, 1000}, false, 2, WEIR_E_UNREACHABLE},
+        /* What fails at once would fail at once again. */
+        {{ROUTE_SILENT, ROUTE_SILENT}, {1000, 1000}, false, 2, WEIR_E_TIMEOUT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        (void)teardown(state);
+        (void)setup(state);
+        struct scene *s = *state;
+        struct peer_id peer = s->net.keys[1].id;
+        char first[120], second[120], text[256];
+        if (rows[i].is_stranger) peer.bytes[37] ^= 1;
+        route(s, "8.8.8.8:7", rows[i].modes[0], rows[i].delays_us[0]);
+        route(s, "8.8.4.4:7", rows[i].modes[1], rows[i].delays_us[1]);
+        invitation(first, sizeof first, &peer, "8.8.8.8:7");
+        invitation(second, sizeof second, &peer, "8.8.4.4:7");
+        (void)snprintf(text, sizeof text, "%s,%s", first, second);
+        (void)dial(s, text);
+        net_run(&s->net, 2400000);
+        if (s->net.dials != rows[i].dials) fail_msg("row %zu: %u dials", i, s->net.dials);
+        int64_t count = net_poll(&s->net, s->a, s->events, 16);
+        assert_int_equal(count, rows[i].error == 0 ? 0 : 1);
+        if (count == 1) assert_int_equal(s->events[0].error, rows[i].error);
+    }
+}
+
 static void resolved(struct scene *s, uint32_t lookup, int error, const struct endpoint *addresses,
                      uint32_t count, bool ip6_first)
 {
@@ -336,6 +421,9 @@ int main(void)
         T(test_a_failed_attempt_makes_room_at_once_and_families_take_turns),
         T(test_when_all_fail_one_answer_names_the_most_telling_error),
         T(test_the_deadline_ends_a_dial_and_parallel_attempts_are_bounded),
+        T(test_silent_addresses_are_raced_again_until_one_answers),
+        T(test_the_deadline_ends_the_last_round),
+        T(test_what_cannot_get_better_is_not_tried_again),
         T(test_names_are_looked_up_and_their_answers_dialled_with_the_port),
         T(test_ipv4_waits_50_ms_for_an_ipv6_answer_that_is_due),
         T(test_an_unknown_name_is_the_answer_and_says_so),

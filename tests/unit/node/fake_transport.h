@@ -16,7 +16,7 @@
 #include "transport/stream.h"
 
 enum { FAKE_NODES = 12, FAKE_ROUTES = 24, FAKE_LOOKUPS = 8 };
-enum route_mode { ROUTE_UP = 1, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE };
+enum route_mode { ROUTE_UP = 1, ROUTE_BLACKHOLE, ROUTE_UNREACHABLE, ROUTE_SILENT };
 
 struct fake_net;
 struct fake_conn {
@@ -131,6 +131,11 @@ static inline void fake_arrive(struct fake_transport *t, struct fake_conn *c, ui
     struct fake_net *net = t->net;
     struct fake_transport *to = c->route->mode == ROUTE_UP ? net->transports[c->route->node] : NULL;
     c->due_us = UINT64_MAX;
+    if (c->route->mode == ROUTE_SILENT) {
+        (void)conn_ended(&c->base, CONN_END_TIMEOUT, WEIR_E_TIMEOUT, WEIR_REASON_UNREACHABLE, NULL,
+                         0, now_us);
+        return;
+    }
     if (to == NULL) {
         (void)conn_ended(&c->base, CONN_END_HANDSHAKE, WEIR_E_UNREACHABLE, WEIR_REASON_UNREACHABLE,
                          NULL, 0, now_us);
