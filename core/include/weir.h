@@ -282,7 +282,8 @@ typedef struct weir_node_options {
     uint64_t idle_timeout_us;  /**< 0: 30 s; at least 1 s */
     uint64_t keep_alive_us;    /**< for connections of held peers; 0: 12 s; at least 100 ms;
                                     WEIR_NONE: never */
-    uint64_t dial_timeout_us;  /**< 0: 60 s */
+    uint64_t dial_timeout_us;  /**< 0: 60 s. A dial to which nobody answers tries all addresses
+                                    again until then */
     uint32_t congestion_plus1; /**< 0 = default (CUBIC); 1 CUBIC, 2 NewReno, 3 BBR */
     uint32_t refuse_unknown;   /**< 1: only peers accepted by weir_peer_access may connect
                                     to us; peers that we dial are accepted unless refused */

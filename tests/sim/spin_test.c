@@ -576,7 +576,8 @@ static void spin(uint64_t seed, uint32_t fidelity)
     print_message("  seed %llu: %llu refusals, %llu bytes at rest, then %llu; events by kind:",
                   (unsigned long long)seed, (unsigned long long)s.refused,
                   (unsigned long long)first, (unsigned long long)second);
-    for (i = 1; i <= WEIR_EVENT_DATAGRAM; i++) print_message(" %llu", (unsigned long long)s.seen[i]);
+    for (i = 1; i <= WEIR_EVENT_DATAGRAM; i++)
+        print_message(" %llu", (unsigned long long)s.seen[i]);
     print_message("\n");
     /* The books and the tables of handles may have grown, nothing else. */
     assert_true(second <= first + 16384);
