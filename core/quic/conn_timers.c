@@ -2,6 +2,7 @@
 /* When to do what: one deadline for the whole connection, the earliest of all its timers. */
 #include "quic/connection.h"
 
+enum { IDLE_PTO_MAX_US = 60000000 }; /* a peer that acknowledges late cannot make it longer */
 enum { REST_US = 1000000 };     /* after a second without traffic idle memory is given back */
 enum { PRESSED_US = 10000000 }; /* docs/wire.md 5.12; three PTOs of 3 s fit in */
 
@@ -10,13 +11,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* RFC 9000 10.1: the smaller of both sides' timeouts, at least three PTO, each at most what we ever
- * wait for. */
+/* RFC 9000 10.1: the smaller of both sides' timeouts, at least three PTO. */
 static uint64_t idle_us(const struct connection *c)
 {
     uint64_t own = connection_env(c)->limits->value[LIMIT_IDLE_TIMEOUT];
     uint64_t us = c->peer_idle_us != 0 && c->peer_idle_us < own ? c->peer_idle_us : own;
-    uint64_t least = 3 * earlier(rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us), LOSS_PTO_MAX_US);
+    uint64_t least = 3 * earlier(rtt_pto_us(&c->rtt, c->loss.max_ack_delay_us), IDLE_PTO_MAX_US);
     return us > least ? us : least;
 }
 
