@@ -149,4 +149,5 @@ int conn_loss_on_ack(struct connection *c, enum loss_space_name space, const str
 void conn_loss_repace(struct connection *c, uint64_t now_us)
 {
     congestion_pace(&c->congestion, &c->pacer, now_us, c->rtt.smoothed_us);
+    if (c->base.streams != NULL) sched_set_rate(&c->base.streams->sched, c->pacer.rate_bytes_per_s);
 }

@@ -7,6 +7,15 @@ void sched_init(struct sched *s)
 {
     memset(s, 0, sizeof *s);
     for (unsigned u = 0; u < SCHED_URGENCIES; u++) list_init(&s->ready[u]);
+    s->turn_max_bytes = SCHED_TURN_BYTES;
+}
+
+void sched_set_rate(struct sched *s, uint64_t bytes_per_s)
+{
+    enum { TURNS_PER_S = 4000 };
+    uint64_t turn = bytes_per_s / TURNS_PER_S;
+    if (turn < SCHED_TURN_BYTES) turn = SCHED_TURN_BYTES;
+    s->turn_max_bytes = turn > SCHED_TURN_BYTES_MAX ? SCHED_TURN_BYTES_MAX : (uint32_t)turn;
 }
 
 void sched_add(struct sched *s, struct list *link, uint8_t urgency)
@@ -57,7 +66,7 @@ void sched_sent(struct sched *s, struct list *link, uint8_t urgency, uint32_t by
     }
     s->owed_bytes[urgency] = bytes >= s->owed_bytes[urgency] ? 0 : s->owed_bytes[urgency] - bytes;
     s->turn_bytes[urgency] += bytes;
-    if (s->turn_bytes[urgency] < SCHED_TURN_BYTES) return;
+    if (s->turn_bytes[urgency] < s->turn_max_bytes) return;
     s->turn_bytes[urgency] = 0;
     if (list_is_linked(link)) {
         list_remove(link);

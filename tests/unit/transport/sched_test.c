@@ -193,6 +193,30 @@ static void test_fifty_bulk_streams_take_turns_of_one_datagram(void **state)
         assert_int_equal(send_piece(&bed, SCHED_TURN_BYTES), i % LINKS_MAX);
 }
 
+static void test_on_a_fast_path_a_turn_lasts_a_quarter_of_a_millisecond(void **state)
+{
+    static const struct {
+        uint64_t bytes_per_s;
+        unsigned pieces; /* of SCHED_TURN_BYTES */
+    } rows[] = {
+        {0, 1},
+        {4800000, 1},    /* 38 Mbit/s */
+        {48000000, 10},  /* 384 Mbit/s: 12,000 bytes */
+        {1000000000, 14} /* no more than 16 KiB */
+    };
+
+    (void)state;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        struct bed bed;
+
+        bed_open(&bed);
+        sched_set_rate(&bed.sched, rows[r].bytes_per_s);
+        for (unsigned i = 0; i < LINKS_MAX; i++) sched_add(&bed.sched, &bed.links[i], 3);
+        for (unsigned i = 0; i < 3 * rows[r].pieces * LINKS_MAX; i++)
+            assert_int_equal(send_piece(&bed, SCHED_TURN_BYTES), i / rows[r].pieces % LINKS_MAX);
+    }
+}
+
 /* A turn belongs to its urgency: what a floor sends in between is not charged to it. */
 static void test_a_passing_urgency_does_not_use_up_anothers_turn(void **state)
 {
@@ -258,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_who_left_is_owed_nothing_when_it_returns),
         cmocka_unit_test(test_one_urgency_shares_by_bytes),
         cmocka_unit_test(test_fifty_bulk_streams_take_turns_of_one_datagram),
+        cmocka_unit_test(test_on_a_fast_path_a_turn_lasts_a_quarter_of_a_millisecond),
         cmocka_unit_test(test_a_passing_urgency_does_not_use_up_anothers_turn),
         cmocka_unit_test(test_removing_the_head_gives_the_next_a_whole_turn),
         cmocka_unit_test(test_a_link_may_be_removed_before_its_bytes_are_counted),
