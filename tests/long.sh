@@ -8,9 +8,8 @@
 #   sh tests/long.sh soak [MINUTES [PEERS [CHURN]]]     over real sockets, an hour when nothing is said
 #
 # A line says how it went, how long it took in real time, what was tried, and the worst figure. The list goes on after
-# a failure; the exit status is 1 if there was one. `later` is a failure that is known (EXPECTED_LATER in
-# tests/sim/survive.c), and no failure here. What a case said is in build/logs/long/CASE.log; WEIR_SEED=n repeats one
-# seed of monte_carlo. WEIR_LONG_TREE=asan uses the tree with sanitizers, which takes several times as long.
+# a failure; the exit status is 1 if there was one. What a case said is in build/logs/long/CASE.log; WEIR_SEED=n repeats
+# one seed of monte_carlo. WEIR_LONG_TREE=asan uses the tree with sanitizers, which takes several times as long.
 set -eu
 cd "$(dirname "$0")/.."
 . tests/setup.sh
@@ -80,18 +79,10 @@ while read -r name source; do
     before=$(seconds)
     verdict=ok
     "$program" "$name" >"$log" 2>&1 || verdict=FAILED
-    reason=$("$program" --list | sed -n "s/^$name later: //p")
-    if [ -n "$reason" ]; then
-        case $verdict in
-        FAILED) verdict=later ;;
-        *) verdict='ok, no longer "later"' ;;
-        esac
-    fi
     [ "$verdict" != FAILED ] || failed=$((failed + 1))
     said=$(sed -n "s/^survive $name: //p" "$log" | tail -n 1)
     [ -n "$said" ] || said=$(sed -n 's/.*ERROR: //p' "$log" | head -n 1)
     printf '%-20s %-6s %4s s  %s\n' "$name" "$verdict" "$(($(seconds) - before))" "$said"
-    [ -z "$reason" ] || printf '%27s known: %s\n' '' "$reason"
     [ "$verdict" = FAILED ] || continue
     # The seeds and patterns that failed, so that they can be repeated.
     grep -v -e '^\[' -e '^survive ' -e '^$' -e '^ [0-9]* FAILED' "$log" | head -n 6 | sed 's/^/    /'

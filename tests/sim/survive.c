@@ -6,15 +6,7 @@
 
 enum { CASES_MAX = 16 };
 
-/* Cases that cannot pass yet, with the reason. Whoever makes one pass takes it out. */
-static const struct {
-    const char *name, *reason;
-} EXPECTED_LATER[] = {
-    {NULL, NULL},
-};
-
 static const struct survive_case *current;
-static bool is_named;
 static char tried[256], worst[256];
 
 bool survive_is_long(void)
@@ -50,14 +42,7 @@ void survive_worst(const char *format, ...)
 
 static void run_case(void **state)
 {
-    size_t i;
-
     current = *state;
-    for (i = 0; !is_named && EXPECTED_LATER[i].name != NULL; i++) {
-        if (strcmp(EXPECTED_LATER[i].name, current->name) != 0) continue;
-        print_message("  skipped: %s\n", EXPECTED_LATER[i].reason);
-        skip();
-    }
     current->run();
 }
 
@@ -74,30 +59,21 @@ static const struct survive_case *find_case(const struct survive_case *cases, si
 
 static void list_cases(const struct survive_case *cases, size_t count)
 {
-    size_t i, k;
+    size_t i;
 
-    for (i = 0; i < count; i++) {
-        const char *reason = NULL;
-
-        for (k = 0; EXPECTED_LATER[k].name != NULL; k++) {
-            if (strcmp(EXPECTED_LATER[k].name, cases[i].name) == 0)
-                reason = EXPECTED_LATER[k].reason;
-        }
-        printf("%s%s%s\n", cases[i].name,
-               reason == NULL ? "" : " later: ", reason == NULL ? "" : reason);
-    }
+    for (i = 0; i < count; i++) printf("%s\n", cases[i].name);
 }
 
 int survive_main(int argc, char **argv, const struct survive_case *cases, size_t count)
 {
     struct CMUnitTest tests[CASES_MAX];
     size_t i, used = 0;
+    bool is_named = argc > 1;
 
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         list_cases(cases, count);
         return 0;
     }
-    is_named = argc > 1;
     memset(tests, 0, sizeof tests);
     for (i = 0; i < (is_named ? (size_t)argc - 1 : count) && used < CASES_MAX; i++) {
         const struct survive_case *c = is_named ? find_case(cases, count, argv[i + 1]) : &cases[i];
