@@ -3,8 +3,8 @@
 #include "quic/connection.h"
 
 enum { IDLE_PTO_MAX_US = 60000000 }; /* a peer that acknowledges late cannot make it longer */
-enum { REST_US = 1000000 };     /* after a second without traffic idle memory is given back */
-enum { PRESSED_US = 10000000 }; /* docs/wire.md 5.12; three PTOs of 3 s fit in */
+enum { REST_US = 1000000 };          /* after a second without traffic idle memory is given back */
+enum { PRESSED_US = 10000000 };      /* docs/wire.md 5.12; three PTOs of 3 s fit in */
 
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
@@ -153,6 +153,10 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
              * nobody. */
             if (action.space == LOSS_INITIAL && !connection_is_client(c))
                 ask_probes(c, LOSS_HANDSHAKE, action.probes);
+            /* A server that is done has no Handshake keys any more: if its HANDSHAKE_DONE went to an
+             * address that we lost, only a 1-RTT packet tells it where we are. */
+            if (action.space == LOSS_HANDSHAKE && connection_is_client(c) && c->has_write)
+                c->ping_pending = true;
             metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
             if (c->phase == QUIC_UP) conn_probe_on_pto(c, now_us);
         }
