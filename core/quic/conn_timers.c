@@ -153,8 +153,8 @@ void conn_timers_on_deadline(struct connection *c, uint64_t now_us)
              * nobody. */
             if (action.space == LOSS_INITIAL && !connection_is_client(c))
                 ask_probes(c, LOSS_HANDSHAKE, action.probes);
-            /* A server that is done has no Handshake keys any more: if its HANDSHAKE_DONE went to an
-             * address that we lost, only a 1-RTT packet tells it where we are. */
+            /* A server that is done has no Handshake keys any more: if its HANDSHAKE_DONE went to
+             * an address that we lost, only a 1-RTT packet tells it where we are. */
             if (action.space == LOSS_HANDSHAKE && connection_is_client(c) && c->has_write)
                 c->ping_pending = true;
             metric_inc(connection_env(c)->metrics, METRIC_PTO_FIRED);
