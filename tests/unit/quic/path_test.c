@@ -451,6 +451,30 @@ static void test_a_probe_without_memory_is_not_answered_and_harms_nothing(void *
     pair_free(p);
 }
 
+/* The listener that has the dialler's last words has no Handshake keys any more, and its
+ * HANDSHAKE_DONE goes where the dialler was: what the dialler sends of its handshake is dropped
+ * there, and moves nothing (RFC 9000 9). A PING beside it, under 1-RTT keys, does. */
+static void test_a_dialler_that_moves_before_it_is_confirmed_is_found_again(void **state)
+{
+    (void)state;
+    struct pair *p = pair_new(NULL, NULL);
+    p->routed = true;
+    (void)pair_dial(p);
+    uint64_t end_us = p->now_us + 1000000;
+    pair_turn(p);
+    while (!p->side[0].up && pair_step(p, end_us)) {
+    }
+    assert_true(p->side[0].up && !p->side[1].up);
+    assert_false(reseal_side(p, 0)->confirmed);
+    moves_to_port(p, 0, 4777);
+    pair_run(p, 3000000);
+    assert_true(p->side[1].up);
+    assert_true(reseal_side(p, 0)->confirmed && reseal_side(p, 1)->confirmed);
+    assert_int_equal(p->side[1].moves, 1);
+    assert_true(endpoint_equal(&reseal_side(p, 1)->path.remote, &p->side[0].address));
+    pair_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +492,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_that_moves_with_every_packet_is_served),
         cmocka_unit_test(test_a_close_while_the_new_address_is_unproven_keeps_the_limit),
         cmocka_unit_test(test_a_probe_without_memory_is_not_answered_and_harms_nothing),
+        cmocka_unit_test(test_a_dialler_that_moves_before_it_is_confirmed_is_found_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
