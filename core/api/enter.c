@@ -37,6 +37,22 @@ int enter_reason(struct node *node, uint32_t reason)
                       "reasons of the application are below 0x10000000; the rest is weir's");
 }
 
+int enter_failure_reason(struct node *node, uint32_t reason)
+{
+    switch (reason) {
+    case WEIR_REASON_OVERLOAD:
+    case WEIR_REASON_LIMIT:
+    case WEIR_REASON_CANCELLED:
+    case WEIR_REASON_TOO_LARGE:
+    case WEIR_REASON_TOO_SLOW:
+    case WEIR_REASON_DEADLINE:
+    case WEIR_REASON_FORMAT:
+    case WEIR_REASON_SCRIPT:
+    case WEIR_REASON_SCRIPT_LIMIT: return 0;
+    default: return enter_reason(node, reason);
+    }
+}
+
 int enter_peer(const weir_peer_id *given, struct peer_id *id)
 {
     if (given == NULL) return WEIR_E_NULL;

@@ -21,6 +21,9 @@ int64_t enter_call(struct node *node, const struct node_call *call);
 int enter_fail(struct node *node, int code, const char *sentence);
 /** A reason that an application gives. @return 0, or WEIR_E_ARGUMENT with facts */
 int enter_reason(struct node *node, uint32_t reason);
+/** The same, where some of weir's own may be given too: they say what the other side should know of
+ *  a failure. */
+int enter_failure_reason(struct node *node, uint32_t reason);
 /** A peer id of the caller, checked and canonical. @return 0; WEIR_E_NULL; WEIR_E_PEER_ID */
 int enter_peer(const weir_peer_id *given, struct peer_id *id);
 /** Out of the engine. */

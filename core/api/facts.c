@@ -78,6 +78,36 @@ WEIR_API int32_t weir_node_metric(weir_node *node, uint32_t i, const char **name
     return 0;
 }
 
+static void copy_text(char *out, size_t cap, const char *text)
+{
+    size_t len = strlen(text);
+    if (len > cap - 1) len = cap - 1;
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+WEIR_API int32_t weir_node_limit_get_info(weir_node *node, uint32_t i, weir_limit_info *info)
+{
+    struct node *n;
+    weir_limit_info whole = {.size = sizeof whole};
+    int error = enter_node(node, &n);
+    if (error != 0) return error;
+    error = options_out_check(info);
+    if (error != 0) return enter_fail(n, error, NULL);
+    if (i >= LIMIT_COUNT - 1)
+        return enter_fail(n, WEIR_E_NOT_FOUND, "the table of limits ends here");
+    const struct limit_info *row = limit_info(i + 1);
+    whole.scope = row->scope;
+    whole.value = node_limits(n)->value[i + 1];
+    whole.used = node_limit_used(n, i + 1);
+    whole.default_value = row->value;
+    copy_text(whole.name, sizeof whole.name, row->name);
+    copy_text(whole.unit, sizeof whole.unit, row->unit);
+    copy_text(whole.why, sizeof whole.why, row->why);
+    options_out_write(info, &whole, sizeof whole);
+    return 0;
+}
+
 WEIR_API int32_t weir_node_limit(weir_node *node, uint32_t i, const char **name, uint64_t *value)
 {
     struct node *n;

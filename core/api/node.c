@@ -218,6 +218,12 @@ WEIR_API uint64_t weir_node_now(weir_node *node)
     return node_driver_of(n)->now_us(node_driver_context(n));
 }
 
+WEIR_API uint64_t weir_node_number(weir_node *node)
+{
+    struct node *n;
+    return enter_node(node, &n) == 0 ? node_number(n) : 0;
+}
+
 WEIR_API int32_t weir_node_peer(weir_node *node, weir_peer_id *peer)
 {
     struct node *n;

@@ -134,6 +134,21 @@ WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer
     return (int32_t)call_peer(node, peer, &call);
 }
 
+WEIR_API int32_t weir_peer_hear(weir_node *node, const weir_peer_id *peer, const char *address,
+                                const weir_peer_id *from)
+{
+    struct node *n;
+    struct peer_id source;
+    struct node_call call = {.kind = NODE_CALL_PEER_HEAR, .data = address, .from = &source};
+    int error = enter_node(node, &n);
+    if (error != 0) return error;
+    if (address == NULL) return enter_fail(n, WEIR_E_NULL, NULL);
+    error = enter_peer(from, &source);
+    if (error != 0) return enter_fail(n, error, NULL);
+    call.len = strlen(address);
+    return (int32_t)call_peer(node, peer, &call);
+}
+
 WEIR_API int32_t weir_peer_address(weir_node *node, const weir_peer_id *peer, uint32_t i,
                                    char *text, uint32_t cap)
 {

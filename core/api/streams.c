@@ -120,7 +120,7 @@ WEIR_API int32_t weir_stream_reset(weir_node *node, uint64_t stream, uint32_t re
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == 0) error = enter_reason(n, reason);
+    if (error == 0) error = enter_failure_reason(n, reason);
     return error != 0 ? error : enter_simple(node, NODE_CALL_STREAM_RESET, stream, reason, 0);
 }
 
@@ -128,7 +128,7 @@ WEIR_API int32_t weir_stream_stop(weir_node *node, uint64_t stream, uint32_t rea
 {
     struct node *n;
     int error = enter_node(node, &n);
-    if (error == 0) error = enter_reason(n, reason);
+    if (error == 0) error = enter_failure_reason(n, reason);
     return error != 0 ? error : enter_simple(node, NODE_CALL_STREAM_STOP, stream, reason, 0);
 }
 

@@ -78,6 +78,13 @@ WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b,
     return error != 0 ? error : world_link(world_of(world), a, b, &whole);
 }
 
+WEIR_API int32_t weir_world_file(weir_world *world, uint64_t node, const char *path,
+                                 const void *data, uint64_t len)
+{
+    if (world == NULL || path == NULL || (data == NULL && len > 0)) return WEIR_E_NULL;
+    return world_file(world_of(world), node, path, data, len);
+}
+
 WEIR_API int32_t weir_world_run(weir_world *world, uint64_t until_us)
 {
     return world == NULL ? WEIR_E_NULL : world_run(world_of(world), until_us);

@@ -19,6 +19,7 @@ static void host_flush(void *context)
     struct host *host = context;
 
     turn_send(host, clock_now_us());
+    locals_flush(&host->locals, host->node, clock_now_us());
     turn_settle(host);
 }
 
@@ -85,6 +86,32 @@ static void host_resolve_cancel(void *context, uint64_t token)
     struct host *host = context;
 
     resolve_cancel(&host->resolve, token);
+}
+
+static int host_local_open(void *context, uint32_t kind, uint32_t flags, const char *what,
+                           size_t len, uint64_t offset, uint64_t token)
+{
+    struct host *host = context;
+    int code = locals_open(&host->locals, kind, flags, what, len, offset, token);
+
+    turn_poke(host);
+    return code;
+}
+
+static void host_local_wants(void *context, uint64_t token)
+{
+    struct host *host = context;
+
+    locals_wants(&host->locals, token);
+    turn_poke(host);
+}
+
+static void host_local_close(void *context, uint64_t token, bool kill)
+{
+    struct host *host = context;
+
+    locals_end(&host->locals, token, kill);
+    turn_poke(host);
 }
 
 static void host_network_changed(void *context)
@@ -164,6 +191,7 @@ static void finish(void *context)
 
     while (uv_run(&host->loop, UV_RUN_DEFAULT) != 0) continue;
     WEIR_ASSERT(host->resolve.lookups == 0);
+    locals_free(&host->locals);
     result = uv_loop_close(&host->loop);
     WEIR_ASSERT(result == 0);
     free_buffers(host);
@@ -228,6 +256,7 @@ int host_open(const struct host_options *options, struct host **out, weir_error 
     host->ports.options.buffer_bytes =
         options->socket_buffer_bytes != 0 ? options->socket_buffer_bytes : UDP_BUFFER_BYTES;
     resolve_init(&host->resolve, &host->loop, mem, calls);
+    locals_init(&host->locals, &host->loop, mem);
     *out = host;
     return 0;
 }
@@ -244,6 +273,7 @@ static void host_close(void *context)
 {
     struct host *host = context;
     uv_thread_t thread;
+    bool is_busy;
 
     __atomic_store_n(&host->is_closed, true, __ATOMIC_RELEASE);
     /* The closes of the connections. A full socket loses them, and the peers' idle timers do the
@@ -252,11 +282,14 @@ static void host_close(void *context)
     host->node = NULL;
     ports_close(&host->ports);
     resolve_close(&host->resolve);
+    locals_close(&host->locals);
     close_watches(host);
     (void)close(host->timer_fd);
-    /* getaddrinfo cannot be interrupted, and with a dead name server it takes many seconds. Closing
-     * does not wait: a thread of its own stays with the loop until the system has given up. */
-    if (host->resolve.lookups > 0 && uv_thread_create(&thread, finish, host) == 0) {
+    /* getaddrinfo cannot be interrupted, and with a dead name server it takes many seconds; nor can
+     * a disk, or a child that is killed while it waits for one. Closing does not wait: a thread of
+     * its own stays with the loop until the system has given up. */
+    is_busy = host->resolve.lookups > 0 || host->locals.busy > 0;
+    if (is_busy && uv_thread_create(&thread, finish, host) == 0) {
         (void)pthread_detach(thread);
         return;
     }
@@ -274,6 +307,9 @@ const struct node_driver host_driver = {
     .dial_socket = host_dial_socket,
     .resolve = host_resolve,
     .resolve_cancel = host_resolve_cancel,
+    .local_open = host_local_open,
+    .local_wants = host_local_wants,
+    .local_close = host_local_close,
     .network_changed = host_network_changed,
     .now_us = host_now_us,
     .poll = host_poll,

@@ -11,9 +11,9 @@ enum { HOST_SPIN_MAX_US = 1000 };
 
 /** How a host is made. Zero is the default of every field. */
 struct host_options {
-    /** Outlives the host; NULL: the system's. A lookup that is under way when the host is closed is
-     * finished, and its memory freed, by another thread: an allocator of the caller's own must
-     * allow that. */
+    /** Outlives the host; NULL: the system's. A lookup or an operation on a file that is under way
+     * when the host is closed is finished, and its memory freed, by another thread: an allocator of
+     * the caller's own must allow that. */
     const struct mem *mem;
     const struct host_calls *calls; /**< host/calls.h; NULL: the system's. Outlives the host */
     bool offload_off;               /**< neither UDP_SEGMENT nor UDP_GRO */

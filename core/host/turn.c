@@ -10,11 +10,12 @@
 /* The real world of a node.
  *
  * The loop's callbacks only note what is ready. All work is done by turn_poll, outside of the loop,
- * in a fixed order: answers of names, one batch of datagrams from each socket, the deadline, then
- * everything that the node has to send. So node is never entered from inside node, the loop may be
- * run at any time, and a flood on one socket costs the others at most the time of one batch. Events
- * come first: a poll that has some returns without waiting, but now and then looks at the sockets
- * all the same, so that an application that makes its own events cannot starve its peers.
+ * in a fixed order: answers of names, files and pipes (local.h), one batch of datagrams from each
+ * socket, the deadline, then everything that the node has to send. So node is never entered from
+ * inside node, the loop may be run at any time, and a flood on one socket costs the others at most
+ * the time of one batch. Events come first: a poll that has some returns without waiting, but now
+ * and then looks at the sockets all the same, so that an application that makes its own events
+ * cannot starve its peers.
  *
  * What waits outside is one epoll descriptor (the loop's). A timer descriptor in its set stands for
  * the deadline, with microseconds, and for "there is more to do" (armed in the past); an event
@@ -63,6 +64,8 @@ static void run_loop(struct host *host, uv_run_mode mode)
     host->ports.is_changed = false;
     host->ports.has_news = false;
     host->resolve.has_news = false;
+    host->locals.is_changed = false;
+    host->locals.has_news = false;
     (void)uv_run(&host->loop, mode);
 }
 
@@ -125,8 +128,9 @@ static bool is_blocked(const struct host *host)
 static uint64_t next_work_us(const struct host *host)
 {
     uint64_t at = node_deadline(host->node), answers = resolve_deadline(&host->resolve);
+    uint64_t locals = locals_deadline(&host->locals);
 
-    if (host->has_more) return 0;
+    if (host->has_more || locals == 0) return 0;
     /* A pacer's deadline stays due for as long as a full socket lets nothing out. */
     if (is_blocked(host) && at != UINT64_MAX) {
         uint64_t soon = clock_after(clock_now_us(), RETRY_US);
@@ -134,6 +138,7 @@ static uint64_t next_work_us(const struct host *host)
         if (at < soon) at = soon;
     }
     if (host->retry_us != 0 && host->retry_us < at) at = host->retry_us;
+    if (locals < at) at = locals;
     return answers < at ? answers : at;
 }
 
@@ -141,7 +146,7 @@ void turn_settle(struct host *host)
 {
     uint64_t at_us;
 
-    if (host->ports.is_changed) run_loop(host, UV_RUN_NOWAIT);
+    if (host->ports.is_changed || host->locals.is_changed) run_loop(host, UV_RUN_NOWAIT);
     at_us = node_has_events(host->node) ? 0 : next_work_us(host);
     /* A deadline that was served before the loop ran has left the descriptor readable. */
     if (host->armed_us < at_us && host->armed_us <= clock_now_us()) timer_reset(host);
@@ -262,6 +267,7 @@ static void take_in(struct host *host)
     }
     now_us = clock_now_us();
     take_answers(host, now_us);
+    locals_run(&host->locals, host->node, now_us);
     readable = host->ports.readable;
     host->ports.readable = 0;
     while (readable != 0) {
@@ -289,7 +295,8 @@ static bool has_traffic(struct host *host)
 
 static bool has_found(const struct host *host)
 {
-    return host->ports.has_news || host->resolve.has_news || host->timer_ready || host->wake_ready;
+    return host->ports.has_news || host->resolve.has_news || host->locals.has_news ||
+           host->timer_ready || host->wake_ready;
 }
 
 /* @return true when the loop found something, false when it is time to sleep or to go on */
@@ -344,6 +351,7 @@ int64_t turn_poll(struct host *host, weir_event *events, uint32_t cap, int64_t t
     give(host, NODE_INPUT_TURN, NULL, now_us);
     if (node_deadline(host->node) <= now_us) give(host, NODE_INPUT_DEADLINE, NULL, now_us);
     turn_send(host, now_us);
+    locals_run(&host->locals, host->node, now_us);
     host->event_turns = node_has_events(host->node) ? host->event_turns + 1 : 0;
     if (host->event_turns == 0 || host->event_turns > EVENT_TURNS_MAX) {
         host->event_turns = 0;
@@ -373,5 +381,7 @@ void turn_retry(struct host *host)
 void turn_poke(struct host *host)
 {
     if (host->is_polling) return;
-    if (host->ports.is_changed || resolve_deadline(&host->resolve) == 0) arm(host, 0);
+    if (host->ports.is_changed || host->locals.is_changed ||
+        resolve_deadline(&host->resolve) == 0 || locals_deadline(&host->locals) == 0)
+        arm(host, 0);
 }

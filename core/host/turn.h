@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_HOST_TURN_H
 #define WEIR_HOST_TURN_H
+#include "host/local.h"
 #include "host/ports.h"
 #include "host/resolve.h"
 #include "node/node.h"
@@ -30,6 +31,7 @@ struct host {
     struct udp_run run;
     struct ports ports;
     struct resolve resolve;
+    struct locals locals;
     struct udp_batch batch;
     uint8_t *send_bytes;       /* UDP_SEND_BYTES, run's */
 };

@@ -170,9 +170,8 @@ WEIR_API const char *weir_strerror(int32_t code);
 WEIR_API const char *weir_error_name(int32_t code);
 
 /* Reason codes: why a stream or connection ended, a number that both sides can read. Below
- * 0x10000000 they are the
- * application's own; from there on weir's; WEIR_REASON_TRANSPORT | n is transport error n of RFC
- * 9000, section 20.1. */
+ * 0x10000000 they are the application's own; from there on weir's; WEIR_REASON_TRANSPORT | n is
+ * transport error n of RFC 9000, section 20.1. */
 #define WEIR_REASON_NONE 0x0u                       /**< ended without complaint */
 #define WEIR_REASON_PROTOCOL_NOT_SERVED 0x10000001u /**< the peer does not serve that protocol */
 #define WEIR_REASON_PROTOCOL_NAME 0x10000002u       /**< the stream did not begin with a valid
@@ -195,6 +194,17 @@ WEIR_API const char *weir_error_name(int32_t code);
 #define WEIR_REASON_STATELESS_RESET 0x10000010u     /**< the peer lost the connection's state */
 #define WEIR_REASON_CANCELLED 0x10000011u           /**< this side gave up waiting */
 #define WEIR_REASON_UNUSED 0x10000012u              /**< nothing held the connection any more */
+#define WEIR_REASON_TOO_LARGE 0x10000013u           /**< a message, request or response is longer
+                                                         than its protocol allows */
+#define WEIR_REASON_TOO_SLOW 0x10000014u            /**< less came than the least progress */
+#define WEIR_REASON_DEADLINE 0x10000015u            /**< not done within its time */
+#define WEIR_REASON_KIND 0x10000016u                /**< the protocol is served, but not in this
+                                                         way: a message for a request, say */
+#define WEIR_REASON_FORMAT 0x10000017u              /**< the bytes are not what the protocol says */
+#define WEIR_REASON_SCRIPT 0x10000018u              /**< the script that serves it failed */
+#define WEIR_REASON_SCRIPT_LIMIT 0x10000019u        /**< the script that serves it used up its
+                                                         instructions or its memory */
+#define WEIR_REASON_DROPPED 0x1000001au             /**< a game gave the link up */
 #define WEIR_REASON_TRANSPORT 0x20000000u           /**< | n: transport error n */
 
 /** The short name of a reason code, for example "protocol_not_served"; "application" below
@@ -350,25 +360,61 @@ WEIR_API int32_t weir_node_address(weir_node *node, uint32_t i, char *text, uint
  *  @since  0.1 */
 WEIR_API int32_t weir_node_invitation(weir_node *node, uint32_t i, char *text, uint32_t cap);
 
+/* Kinds of protocol, and what a full queue does: there is no silent default. */
+#define WEIR_KIND_STREAM 1u    /**< streams of bytes: WEIR_EVENT_STREAM */
+#define WEIR_KIND_MESSAGE 2u   /**< one-way messages, whole: WEIR_EVENT_MESSAGE */
+#define WEIR_KIND_REQUEST 4u   /**< requests, each with one response: WEIR_EVENT_REQUEST */
+#define WEIR_OVERFLOW_BLOCK 1u    /**< nothing more is taken; the sender waits */
+#define WEIR_OVERFLOW_DROP_NEW 2u /**< what comes now is dropped, counted and told */
+#define WEIR_OVERFLOW_DROP_OLD 3u /**< the oldest that waits goes for it */
+#define WEIR_OVERFLOW_MERGE 4u    /**< it takes the place of the one with the same key; without one
+                                       it is as DROP_NEW */
+
 /** How a protocol is served. */
 typedef struct weir_serve_options {
     uint32_t size;             /**< sizeof(weir_serve_options) as you compiled it */
     uint32_t urgency_plus1;    /**< urgency of this side's lane; 0 = default (3); 1 to 8 = urgency
                                     0 (first) to 7 */
-    uint64_t user;             /**< given to each stream of the protocol as its user tag */
+    uint64_t user;             /**< given to each stream, message and request as its user tag */
+    uint32_t kinds;            /**< 0: WEIR_KIND_STREAM. One kind, or WEIR_KIND_MESSAGE |
+                                    WEIR_KIND_REQUEST. What comes in another way is refused with
+                                    WEIR_REASON_KIND */
+    uint32_t overflow;         /**< of messages that come faster than they are read:
+                                    WEIR_OVERFLOW_DROP_NEW or DROP_OLD; must be given for
+                                    WEIR_KIND_MESSAGE. Requests beyond the queues are always
+                                    refused as busy */
+    uint32_t message_max_bytes;/**< 0: the limit message_bytes (16 KiB), which is also the most */
+    uint32_t request_max_bytes;/**< of a request; 0: 16 KiB; more than the first stream window only
+                                    with request_chunked */
+    uint64_t response_max_bytes; /**< what weir_request_respond takes in all; 0: no bound */
+    uint32_t queue_per_peer;   /**< messages not read, or requests not answered, of one peer; 0: 64
+                                    */
+    uint32_t queue_max;        /**< of all peers; 0: 1024 */
+    uint64_t deadline_us;      /**< within which a message or request has to arrive and be
+                                    answered; 0: 30 s; WEIR_NONE: none */
+    uint64_t progress_us;      /**< a peer that sends or takes less than progress_bytes within this
+                                    time is given up with WEIR_REASON_TOO_SLOW; 0: 10 s; WEIR_NONE:
+                                    whenever */
+    uint32_t progress_bytes;   /**< 0: 1 */
+    uint32_t request_chunked;  /**< 1: WEIR_EVENT_REQUEST comes as soon as a request begins, and its
+                                    bytes are read with weir_stream_read */
+    uint64_t retry_us;         /**< told to those who are refused as busy; 0: 1 s */
 } weir_serve_options;
 
-/** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM. Names
- *  that are not served are refused with WEIR_REASON_PROTOCOL_NOT_SERVED.
+/** Serve a protocol: streams that peers open under this name appear as WEIR_EVENT_STREAM, messages
+ *  as WEIR_EVENT_MESSAGE, requests as WEIR_EVENT_REQUEST. Names that are not served are refused
+ *  with WEIR_REASON_PROTOCOL_NOT_SERVED.
  *  @param name  1 to 128 bytes of printable ASCII without spaces; names that begin with "weir/"
  *               are weir's own
- *  @return 0; WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_LIMIT
+ *  @return 0; WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_LIMIT; WEIR_E_ARGUMENT: weir_last_error says which
+ *          option; WEIR_E_STATE it was served in another way, and messages or requests of then are
+ *          not over
  *  @since  0.1 */
 WEIR_API int32_t weir_node_serve(weir_node *node, const char *name,
                                  const weir_serve_options *options);
 
 /** Stop serving a protocol. Streams that are open go on.
- *  @return 0, WEIR_E_NOT_FOUND
+ *  @return 0, WEIR_E_NOT_FOUND; WEIR_E_STATE it is a feed: weir_feed_close ends it
  *  @since  0.1 */
 WEIR_API int32_t weir_node_unserve(weir_node *node, const char *name);
 
@@ -423,6 +469,11 @@ WEIR_API int32_t weir_node_network_changed(weir_node *node);
  *  @since  0.1 */
 WEIR_API uint64_t weir_node_now(weir_node *node);
 
+/** Which node of a world it is, as its events say.
+ *  @return counted from 1; 0 in the real world, for NULL and for a closed node
+ *  @since  0.1 */
+WEIR_API uint64_t weir_node_number(weir_node *node);
+
 /** The node's own peer id.
  *  @return 0, WEIR_E_NULL, WEIR_E_CLOSED
  *  @since  0.1 */
@@ -468,6 +519,23 @@ WEIR_API int32_t weir_node_metric(weir_node *node, uint32_t i, const char **name
  *  @since  0.1 */
 WEIR_API int32_t weir_node_limit(weir_node *node, uint32_t i, const char **name, uint64_t *value);
 
+/** A limit in force, and where it comes from. */
+typedef struct weir_limit_info {
+    uint32_t size;             /**< sizeof(weir_limit_info) as you compiled it */
+    uint32_t scope;            /**< 1 node, 2 peer, 3 connection, 4 protocol, 5 stream */
+    uint64_t value;            /**< in force */
+    uint64_t used;             /**< of limits of the node: used now; WEIR_NONE: not counted */
+    uint64_t default_value;    /**< 0: derived from the memory budget or the peer count */
+    char name[32];             /**< as in weir_error.limit_name */
+    char unit[24];
+    char why[160];             /**< the reason that it exists */
+} weir_limit_info;
+
+/** One of the limits, by its place in the table: walk from 0 until WEIR_E_NOT_FOUND.
+ *  @return 0, WEIR_E_NOT_FOUND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_node_limit_get_info(weir_node *node, uint32_t i, weir_limit_info *info);
+
 /* ------------------------------------------------------------------ events */
 
 /** What happened. 64 bytes for ever; flat, no pointers. */
@@ -494,7 +562,9 @@ typedef struct weir_event {
 #define WEIR_EVENT_CONNECTION_CLOSED 2/**< object: connection; error: why; amount: reason code.
                                            Also the one answer to a dial that failed */
 #define WEIR_EVENT_STREAM 3           /**< object: a stream that the peer opened; parent:
-                                           connection; user: the served protocol's tag */
+                                           connection; user: the served protocol's tag. Or a local
+                                           stream (parent 0) that is open now; amount: the size of
+                                           its file */
 #define WEIR_EVENT_READABLE 4         /**< object: stream; amount: bytes to read; error WEIR_E_END:
                                            and after them the lane ends */
 #define WEIR_EVENT_WRITABLE 5         /**< object: stream on which a write took less than it was
@@ -520,6 +590,41 @@ typedef struct weir_event {
 #define WEIR_EVENT_DATAGRAM 15        /**< object: stream of which an unreliable datagram waits;
                                            parent: connection; amount: how many wait. Once until
                                            one is read */
+#define WEIR_EVENT_MESSAGE 16         /**< object: a message that came whole; parent: connection;
+                                           user: the protocol's tag; amount: its bytes, which
+                                           weir_message_read takes */
+#define WEIR_EVENT_SENDABLE 17        /**< object: connection to which a message or request was not
+                                           taken for want of room: there is room now */
+#define WEIR_EVENT_REQUEST 18         /**< object: a request of the peer; parent: connection; user:
+                                           the protocol's tag; amount: its bytes. With
+                                           request_chunked: it began, and READABLE follows */
+#define WEIR_EVENT_RESPONSE 19        /**< object: a request of ours that is answered; parent:
+                                           connection; error 0: amount bytes wait for
+                                           weir_message_read (WEIR_CHUNKED: the response began, and
+                                           READABLE follows). Else it failed, amount: reason code,
+                                           and this is its last event: WEIR_E_REFUSED (the peer
+                                           said no, or busy: weir_request_get_info has its hint),
+                                           WEIR_E_TIMEOUT (deadline or progress), WEIR_E_LIMIT (the
+                                           response is too long), WEIR_E_PROTOCOL,
+                                           WEIR_E_NOT_CONNECTED */
+#define WEIR_EVENT_REQUEST_CLOSED 20  /**< object: a request of either side that is over, once and
+                                           last; parent: connection; user; error: 0 it was
+                                           answered to the end, WEIR_E_STOPPED the peer no longer
+                                           wants the answer, WEIR_E_TIMEOUT, WEIR_E_NOT_CONNECTED
+                                           ...; amount: reason code. Requests of ours that ended in
+                                           a RESPONSE with an error, or of which weir_message_read
+                                           took the response, have none */
+#define WEIR_EVENT_FEED 21            /**< object: subscription with items to read:
+                                           weir_feed_read; parent: connection; amount: bytes that
+                                           wait. Once until it is read empty */
+#define WEIR_EVENT_FEED_CLOSED 22     /**< object: subscription that is over, once and last; parent:
+                                           connection; user; error, amount: why */
+#define WEIR_EVENT_FETCH_PART 23      /**< object: fetch that has verified parts: weir_fetch_read;
+                                           user; amount: parts that wait. Once until none waits */
+#define WEIR_EVENT_FETCH_CLOSED 24    /**< object: fetch; error 0: every part was read; else why it
+                                           cannot be: WEIR_E_UNREACHABLE no peer is left,
+                                           WEIR_E_TIMEOUT; amount: reason code; user. Once and last
+                                           */
 
 /* ------------------------------------------------------------- connections */
 
@@ -683,14 +788,16 @@ WEIR_API int64_t weir_stream_read(weir_node *node, uint64_t stream, void *data, 
 WEIR_API int32_t weir_stream_finish(weir_node *node, uint64_t stream);
 
 /** Give up the local lane: what was not delivered is dropped, the peer reads the reason.
- *  @param reason  below 0x10000000
+ *  @param reason  below 0x10000000, or one of WEIR_REASON_OVERLOAD, LIMIT, CANCELLED, TOO_LARGE,
+ *                 TOO_SLOW, DEADLINE, FORMAT, SCRIPT, SCRIPT_LIMIT
  *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY,
  *          WEIR_E_ARGUMENT
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_reset(weir_node *node, uint64_t stream, uint32_t reason);
 
 /** Want no more of the peer's lane: what waits is dropped, the peer is asked to stop.
- *  @param reason  below 0x10000000
+ *  @param reason  below 0x10000000, or one of WEIR_REASON_OVERLOAD, LIMIT, CANCELLED, TOO_LARGE,
+ *                 TOO_SLOW, DEADLINE, FORMAT, SCRIPT, SCRIPT_LIMIT
  *  @return 0, also when the lane is over; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_ONE_WAY,
  *          WEIR_E_ARGUMENT
  *  @since  0.1 */
@@ -756,6 +863,347 @@ typedef struct weir_stream_info {
  *  @since  0.1 */
 WEIR_API int32_t weir_stream_get_info(weir_node *node, uint64_t stream, weir_stream_info *info);
 
+/* -------------------------------------------- messages, requests */
+
+/* A message travels on its own one-way stream, a request on a stream of its own, so none waits for
+ * another. Both sides know their bounds; what is longer, slower or later than agreed ends with a
+ * reason that both sides read. Longer things are asked for in parts (weir_fetch_open). */
+
+/** How to send a message. */
+typedef struct weir_message_options {
+    uint32_t size;             /**< sizeof(weir_message_options) as you compiled it */
+    uint32_t urgency_plus1;    /**< 0 = default (3); 1 to 8 = urgency 0 (first) to 7 */
+    uint32_t overflow;         /**< when messages_out wait for the peer's credit already: 0 is
+                                    WEIR_OVERFLOW_BLOCK; DROP_NEW, DROP_OLD, MERGE */
+    uint32_t reserved;         /**< 0 */
+    uint64_t key;              /**< of WEIR_OVERFLOW_MERGE: while one with the same protocol and key
+                                    waits, this one takes its place */
+} weir_message_options;
+
+/** Send a message, whole or not at all. It leaves when the node is next polled; while the peer's
+ *  credit does not take it, it waits in the connection's queue (limit messages_out).
+ *  @param len  at most the limit message_bytes (16 KiB)
+ *  @return 1 taken; 0 the queue is full and the message was not taken: wait for
+ *          WEIR_EVENT_SENDABLE (BLOCK), or it was dropped and counted (DROP_NEW; of DROP_OLD the
+ *          oldest was); WEIR_E_NOT_CONNECTED; WEIR_E_ARGUMENT too long for a message, or for the
+ *          peer's streams; WEIR_E_NAME, WEIR_E_DRAINING, WEIR_E_STALE, WEIR_E_KIND
+ *  @owner  data stays yours and may be reused at return
+ *  @since  0.1 */
+WEIR_API int32_t weir_message_send(weir_node *node, uint64_t connection, const char *protocol,
+                                   const void *data, uint32_t len,
+                                   const weir_message_options *options);
+
+/** Take a message, or the whole bytes of a request or response. A message and a response are over
+ *  then, and their handles stale.
+ *  @return its length, 0 included; WEIR_E_SPACE it is longer than cap and stays (data NULL, cap 0:
+ *          how weir_stream_peek can look at it first); WEIR_E_STATE it is not whole (yet), or
+ *          chunked; of a request that failed its error; WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int64_t weir_message_read(weir_node *node, uint64_t object, void *data, uint32_t cap);
+
+#define WEIR_CHUNKED 8u        /**< weir_request_send: the response is read with weir_stream_read as
+                                    it comes */
+
+/** How to ask. */
+typedef struct weir_request_options {
+    uint32_t size;             /**< sizeof(weir_request_options) as you compiled it */
+    uint32_t urgency_plus1;    /**< 0 = default (3); 1 to 8 = urgency 0 (first) to 7 */
+    uint32_t flags;            /**< 0, WEIR_CHUNKED; WEIR_MORE: the request goes on with
+                                    weir_stream_write, to WEIR_FIN */
+    uint32_t progress_bytes;   /**< 0: 1 */
+    uint64_t progress_us;      /**< less than progress_bytes come or go within this time, once the
+                                    first byte came: give up with WEIR_REASON_TOO_SLOW; 0: 10 s;
+                                    WEIR_NONE: whenever */
+    uint64_t deadline_us;      /**< until the response is there (WEIR_CHUNKED: whole); 0: 30 s;
+                                    WEIR_NONE: none */
+    uint64_t response_max_bytes; /**< 0: the first stream window (128 KiB), which is the most of a
+                                    response that is not WEIR_CHUNKED */
+    uint64_t user;             /**< the request's user tag */
+} weir_request_options;
+
+/** Ask. Needs no round trip before the request leaves; while the peer's credit or stream limit does
+ *  not take it, it waits in the connection's queue (limit messages_out). One event answers:
+ *  WEIR_EVENT_RESPONSE. Its handle serves the calls of streams too: write, flush, finish, peek,
+ *  set_user, set_urgency, and with WEIR_CHUNKED read and consume (else WEIR_E_STATE).
+ *  @param len  at most 16 KiB at once; more with WEIR_MORE
+ *  @return the request's handle (positive); 0 the queue is full: wait for WEIR_EVENT_SENDABLE;
+ *          WEIR_E_NOT_CONNECTED, WEIR_E_ARGUMENT, WEIR_E_LIMIT too many are under way
+ *          (requests_out), WEIR_E_NAME, WEIR_E_DRAINING, WEIR_E_STALE, WEIR_E_KIND
+ *  @owner  data stays yours
+ *  @since  0.1 */
+WEIR_API int64_t weir_request_send(weir_node *node, uint64_t connection, const char *protocol,
+                                   const void *data, uint32_t len,
+                                   const weir_request_options *options);
+
+/** Answer a request of a peer, in one or several pieces.
+ *  @param flags  WEIR_MORE: the response goes on; without it, it ends as soon as all is taken
+ *  @return bytes taken, 0 to len; fewer: wait for WEIR_EVENT_WRITABLE with the request's handle;
+ *          WEIR_E_LIMIT longer than response_max_bytes: nothing was taken; WEIR_E_STOPPED the peer
+ *          no longer wants it; WEIR_E_FINISHED it was answered; WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int64_t weir_request_respond(weir_node *node, uint64_t request, const void *data,
+                                      uint32_t len, uint32_t flags);
+
+/** Refuse a request of a peer: its asker gets WEIR_E_REFUSED with these facts. The request is over,
+ *  and its handle stale at the next poll.
+ *  @param reason    below 0x10000000, or WEIR_REASON_OVERLOAD: busy
+ *  @param retry_us  when to ask again; 0: no hint
+ *  @param text      for people, at most 120 bytes are sent; may be NULL
+ *  @return 0; WEIR_E_STATE a response has begun: weir_request_cancel ends it; WEIR_E_ARGUMENT,
+ *          WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_request_refuse(weir_node *node, uint64_t request, uint32_t reason,
+                                     uint64_t retry_us, const char *text);
+
+/** Give a request up, on either side, or drop a message unread. No event follows; the handle is
+ *  stale at once. The other side is told the reason.
+ *  @param reason  as of weir_stream_reset
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_request_cancel(weir_node *node, uint64_t request, uint32_t reason);
+
+/** What is known of a message or request. */
+typedef struct weir_request_info {
+    uint32_t size;             /**< sizeof(weir_request_info) as you compiled it */
+    uint32_t is_local;         /**< 1: asked by this side */
+    uint32_t kind;             /**< WEIR_KIND_MESSAGE or WEIR_KIND_REQUEST */
+    uint32_t state;            /**< 0 waits for room, 1 going out or coming in, 2 asked and not
+                                    answered, 3 the response began, 4 over */
+    int32_t error;             /**< once over: 0 or WEIR_E_* */
+    uint32_t reason;           /**< once over: WEIR_REASON_* */
+    uint64_t retry_us;         /**< refused: the peer's hint; 0: none */
+    uint64_t connection, user;
+    uint64_t bytes_in, bytes_out;
+    uint64_t begun_us;         /**< on the node's clock */
+    uint64_t answered_us;      /**< when the response began; 0: not yet */
+    uint64_t deadline_us;      /**< when it is given up; WEIR_NONE: never */
+    char text[128];            /**< what a refusing peer said: untrusted */
+    char protocol[136];
+} weir_request_info;
+
+/** What is known of a message or request, one that failed included until the next poll.
+ *  @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_request_get_info(weir_node *node, uint64_t request, weir_request_info *info);
+
+/* ------------------------------------------------------------------- feeds */
+
+/* A feed tells its subscribers what changes. A subscriber that is slow, or stalled, costs at most
+ * one slot per key, and is told how much was merged or dropped. */
+#define WEIR_FEED_STATE 1u     /**< keyed: the newest value takes the place of the one not yet sent;
+                                    who subscribes gets the present values first */
+#define WEIR_FEED_SUM 2u       /**< keyed: what was not yet sent is added up */
+#define WEIR_FEED_DROP_OLDEST 3u /**< the last events_max are kept; who is slower misses some */
+
+/** How a feed is made. */
+typedef struct weir_feed_options {
+    uint32_t size;             /**< sizeof(weir_feed_options) as you compiled it */
+    uint32_t kind;             /**< WEIR_FEED_*; must be given */
+    uint32_t keys_max;         /**< keys (STATE, SUM) or events kept (DROP_OLDEST); must be given;
+                                    at most the limit feed_keys */
+    uint32_t item_max_bytes;   /**< longest value; 0: 1 KiB; at most the limit feed_item */
+    uint32_t subscribers_max;  /**< 0: 1024 */
+    uint32_t urgency_plus1;    /**< 0 = default (3) */
+    uint64_t user;             /**< reserved for events of the feed: 0 */
+} weir_feed_options;
+
+/** Make a feed, which peers subscribe to by its name.
+ *  @param name  as of weir_node_serve
+ *  @return the feed's handle (positive); WEIR_E_NAME, WEIR_E_EXISTS, WEIR_E_ARGUMENT, WEIR_E_LIMIT
+ *  @since  0.1 */
+WEIR_API int64_t weir_feed_open(weir_node *node, const char *name,
+                                const weir_feed_options *options);
+
+/** Tell all subscribers a value.
+ *  @param key   1 to 64 bytes (STATE); key_len 0 for DROP_OLDEST
+ *  @param data  the value; data NULL with len 0 removes the key (STATE)
+ *  @return the number of subscribers; WEIR_E_LIMIT keys_max other keys exist; WEIR_E_ARGUMENT too
+ *          long, or a feed of another kind; WEIR_E_BUDGET, WEIR_E_MEMORY, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int64_t weir_feed_publish(weir_node *node, uint64_t feed, const void *key,
+                                   uint32_t key_len, const void *data, uint32_t len);
+
+/** Add to a key of a feed of sums. A subscriber gets what was added since its last item.
+ *  @return as weir_feed_publish
+ *  @since  0.1 */
+WEIR_API int64_t weir_feed_add(weir_node *node, uint64_t feed, const void *key, uint32_t key_len,
+                               int64_t amount);
+
+/** End a feed or a subscription. Subscribers read the reason. No event follows on this side.
+ *  @param reason  below 0x10000000
+ *  @return 0, WEIR_E_ARGUMENT, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_feed_close(weir_node *node, uint64_t feed, uint32_t reason);
+
+/** Subscribe to a peer's feed.
+ *  @param user  the subscription's user tag
+ *  @return the subscription's handle (positive); as weir_stream_open
+ *  @since  0.1 */
+WEIR_API int64_t weir_feed_subscribe(weir_node *node, uint64_t connection, const char *name,
+                                     uint64_t user);
+
+/** An item of a feed. */
+typedef struct weir_feed_item {
+    uint32_t size;             /**< sizeof(weir_feed_item) as you compiled it */
+    uint32_t kind;             /**< WEIR_FEED_* */
+    uint32_t key_len;          /**< 0 to 64 */
+    uint32_t is_removed;       /**< 1: the key is gone (STATE) */
+    int64_t sum;               /**< of WEIR_FEED_SUM */
+    uint64_t missed;           /**< values merged into this one (STATE, SUM), or events dropped
+                                    before this one (DROP_OLDEST) */
+    uint8_t key[64];
+} weir_feed_item;
+
+/** Take the next item of a subscription.
+ *  @param item  size set; filled
+ *  @param data  room for the value
+ *  @return the value's length, 0 included; WEIR_E_NOT_FOUND none waits: WEIR_EVENT_FEED follows;
+ *          WEIR_E_SPACE it is longer than cap and stays; WEIR_E_END the publisher closed the feed;
+ *          WEIR_E_RESET, WEIR_E_PROTOCOL, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int64_t weir_feed_read(weir_node *node, uint64_t subscription, weir_feed_item *item,
+                                void *data, uint32_t cap);
+
+/** What is known of a feed or a subscription. */
+typedef struct weir_feed_info {
+    uint32_t size;             /**< sizeof(weir_feed_info) as you compiled it */
+    uint32_t kind;             /**< WEIR_FEED_*; of a subscription 0 until the first item came */
+    uint32_t is_local;         /**< 1: published by this side */
+    uint32_t subscribers;
+    uint32_t keys;             /**< known, or events kept */
+    uint32_t queued_max;       /**< items that wait for the slowest subscriber */
+    uint64_t published;        /**< values given to publish or add; of a subscription: items read */
+    uint64_t sent;             /**< items that left, over all subscribers */
+    uint64_t missed;           /**< merged or dropped, over all subscribers */
+    uint64_t memory_bytes;
+} weir_feed_info;
+
+/** What is known of a feed or a subscription.
+ *  @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_feed_get_info(weir_node *node, uint64_t feed, weir_feed_info *info);
+
+/* ------------------------------------------------------------------- fetch */
+
+/* Big things are many small requests. A fetch asks several peers for ranges of one thing, keeps
+ * little in flight, asks elsewhere for what is late or wrong, and hands over parts that are
+ * verified; the caller stores them. To the peers each part is a request of the named protocol
+ * (chunked or not): its bytes are the offset and the length as variable-length integers (RFC 9000,
+ * section 16), then `data`; the response is that range and nothing else. */
+
+/** What to fetch. */
+typedef struct weir_fetch_options {
+    uint32_t size;             /**< sizeof(weir_fetch_options) as you compiled it */
+    uint32_t part_bytes;       /**< 0: 1 MiB; 1 KiB to 16 MiB */
+    uint64_t total_bytes;      /**< of the thing; must be given */
+    const void *data;          /**< which thing, in the protocol's words: sent with each request.
+                                    Copied */
+    uint32_t data_len;         /**< at most 1024 */
+    uint32_t parts_in_flight;  /**< over all peers; 0: 8; fewer if the budget says so */
+    const void *hashes;        /**< BLAKE2b-256 of each part, WEIR_HASH_BYTES each, in order; NULL:
+                                    parts are not verified. Copied */
+    uint64_t progress_us;      /**< a peer that sends less than progress_bytes within this time
+                                    loses its parts; 0: 5 s */
+    uint64_t deadline_us;      /**< for everything; 0 or WEIR_NONE: none */
+    uint32_t progress_bytes;   /**< 0: 1 */
+    uint32_t urgency_plus1;    /**< 0 = 6 (urgency 5) */
+    uint64_t user;             /**< the fetch's user tag */
+    const void *have;          /**< a bit per part (bit 0 of byte 0 first), 1: it is here already;
+                                    NULL: none is. Copied */
+} weir_fetch_options;
+
+/** Begin a fetch. Nothing is asked before a peer is added.
+ *  @return the fetch's handle (positive); WEIR_E_ARGUMENT, WEIR_E_NAME, WEIR_E_LIMIT (fetches,
+ *          fetch_parts), WEIR_E_BUDGET, WEIR_E_DRAINING
+ *  @since  0.1 */
+WEIR_API int64_t weir_fetch_open(weir_node *node, const char *protocol,
+                                 const weir_fetch_options *options);
+
+/** Fetch from this connection's peer too. A peer that failed may be added again.
+ *  @return 0; WEIR_E_NOT_CONNECTED, WEIR_E_LIMIT (fetch_peers), WEIR_E_EXISTS, WEIR_E_STALE,
+ *          WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_fetch_add(weir_node *node, uint64_t fetch, uint64_t connection);
+
+/** Take a part that came and was verified.
+ *  @param offset  set to its place in the thing
+ *  @param cap     part_bytes always suffices
+ *  @return its length; WEIR_E_NOT_FOUND none waits; WEIR_E_SPACE; WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int64_t weir_fetch_read(weir_node *node, uint64_t fetch, uint64_t *offset, void *data,
+                                 uint32_t cap);
+
+/** A part that was read turns out to be wrong: it is asked for again, elsewhere, and its peer is
+ *  counted as corrupt.
+ *  @return 0; WEIR_E_ARGUMENT no part begins there, or it was not read; WEIR_E_STATE the fetch is
+ *          closed; WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_fetch_reject(weir_node *node, uint64_t fetch, uint64_t offset);
+
+/** How far a fetch is. */
+typedef struct weir_fetch_info {
+    uint32_t size;             /**< sizeof(weir_fetch_info) as you compiled it */
+    uint32_t peers;            /**< that it asks now */
+    uint64_t parts, parts_done;/**< in all; verified and read */
+    uint64_t bytes_done, total_bytes;
+    uint64_t in_flight;        /**< parts asked for now */
+    uint64_t retried;          /**< parts asked for again: late, refused, lost with their peer */
+    uint64_t doubled;          /**< parts asked of a second peer near the end */
+    uint64_t corrupt;          /**< parts that did not verify */
+    uint64_t begun_us;
+    uint64_t bytes_per_second; /**< over the last seconds */
+} weir_fetch_info;
+
+/** How far it is.
+ *  @return 0; WEIR_E_STALE, WEIR_E_KIND, WEIR_E_SIZE, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_fetch_get_info(weir_node *node, uint64_t fetch, weir_fetch_info *info);
+
+/** Give a fetch up. No event follows.
+ *  @return 0, WEIR_E_STALE, WEIR_E_KIND
+ *  @since  0.1 */
+WEIR_API int32_t weir_fetch_cancel(weir_node *node, uint64_t fetch);
+
+/* ----------------------------------------------------------- local streams */
+
+/* Files, child processes and Unix sockets as streams of this node: written, read, finished and
+ * reset with the same calls, with the same events, credit and budgets. Their connection is 0.
+ * WEIR_EVENT_STREAM says that one is open (it may be written before); a failure ends it:
+ * WEIR_EVENT_STREAM_CLOSED with its error. In a world each node has files
+ * of its own, in memory (weir_world_file), and neither children nor sockets. */
+#define WEIR_FILE_READ 1u      /**< read it from its beginning; the stream has no outgoing lane */
+#define WEIR_FILE_WRITE 2u     /**< make it, or empty it, and write; no incoming lane. WEIR_FIN
+                                    writes everything to the disk before the stream is over */
+#define WEIR_FILE_APPEND 4u    /**< as WRITE, after what is there */
+#define WEIR_FILE_NEW 8u       /**< with WRITE: it must not exist */
+#define WEIR_FILE_KEEP 16u     /**< with WRITE: do not empty it, whatever the offset */
+
+/** Open a file as a stream.
+ *  @param offset  with WEIR_FILE_READ: where to begin; with WRITE: where to begin to write; if it
+ *                 is not 0, what is there is kept
+ *  @return the stream's handle (positive); WEIR_E_ARGUMENT; WEIR_E_LIMIT (local_streams). What the
+ *          system says (WEIR_E_NOT_FOUND, WEIR_E_PERMISSION, WEIR_E_EXISTS, WEIR_E_IO) comes with
+ *          WEIR_EVENT_STREAM_CLOSED
+ *  @since  0.1 */
+WEIR_API int64_t weir_file_open(weir_node *node, const char *path, uint32_t flags, uint64_t offset,
+                                uint64_t user);
+
+/** Start a child process: the stream is its standard input and output; its standard error is
+ *  ours. Resetting the stream kills it; WEIR_EVENT_STREAM_CLOSED comes when it has ended, amount:
+ *  its exit code, or 256 + the signal that ended it. While children run, SIGCHLD is the library's,
+ *  and a program that waits for any child (waitpid of -1) may take the exit of one of them.
+ *  @param arguments  the program (looked up in PATH), its arguments, NULL
+ *  @return the stream's handle (positive); WEIR_E_ARGUMENT, WEIR_E_LIMIT (children),
+ *          WEIR_E_UNSUPPORTED in a world
+ *  @since  0.1 */
+WEIR_API int64_t weir_child_open(weir_node *node, const char *const *arguments, uint64_t user);
+
+/** Connect to a Unix socket.
+ *  @return the stream's handle (positive); WEIR_E_ARGUMENT, WEIR_E_LIMIT (local_streams),
+ *          WEIR_E_UNSUPPORTED in a world
+ *  @since  0.1 */
+WEIR_API int64_t weir_unix_open(weir_node *node, const char *path, uint64_t user);
+
 /* ------------------------------------------------------------------- peers */
 
 /** What is known of a peer. */
@@ -813,6 +1261,15 @@ WEIR_API int64_t weir_peer_dial(weir_node *node, const weir_peer_id *peer,
  *  @since  0.1 */
 WEIR_API int32_t weir_peer_add_address(weir_node *node, const weir_peer_id *peer,
                                        const char *address);
+
+/** Put an address of a peer into the book that another peer told: it counts against that peer's
+ *  quota, displaces nothing that is better proven, and expires after an hour.
+ *  @param from  who told it
+ *  @return 0; WEIR_E_ADDRESS, also for one that must not be dialled on hearsay; WEIR_E_LIMIT the
+ *          quota of `from` is used up; WEIR_E_PEER_ID
+ *  @since  0.1 */
+WEIR_API int32_t weir_peer_hear(weir_node *node, const weir_peer_id *peer, const char *address,
+                                const weir_peer_id *from);
 
 /** The i-th address of a peer in the book, best first, as multiaddr text.
  *  @return the length without the zero; WEIR_E_NOT_FOUND, WEIR_E_SPACE
@@ -959,6 +1416,16 @@ WEIR_API int32_t weir_world_add_node(weir_world *world, const weir_node_options 
  *  @since  0.1 */
 WEIR_API int32_t weir_world_link(weir_world *world, uint64_t a, uint64_t b,
                                  const weir_link_options *options);
+
+/** Put a file into a node's memory, for weir_file_open; it takes the place of one with that name.
+ *  What the node writes to is made by itself, and read back with weir_file_open.
+ *  @param node  which, counted from 1
+ *  @param data  copied; len at most 1 GiB
+ *  @return 0; WEIR_E_ARGUMENT no such node, no name, too long; WEIR_E_LIMIT it has 1024 files;
+ *          WEIR_E_MEMORY, WEIR_E_NULL
+ *  @since  0.1 */
+WEIR_API int32_t weir_world_file(weir_world *world, uint64_t node, const char *path,
+                                 const void *data, uint64_t len);
 
 /** Let go what the application wrote, advance the clock until some node has an event or until_us
  *  is reached.

@@ -23,13 +23,40 @@
  *   PEER_ACCESS                         peer; flags: access
  *   NETWORK_ACCESS                      data, len: name; flags: access
  *   LOG_LEVEL                           flags: level
- *   NETWORK_CHANGED                     nothing */
+ *   NETWORK_CHANGED                     nothing
+ *   PEER_HEAR                           peer; data, len: text; from
+ *   MESSAGE_SEND                        object: connection; key, key_len: protocol; data, len;
+ *                                       options
+ *   MESSAGE_READ                        object; out, cap
+ *   REQUEST_SEND                        as MESSAGE_SEND
+ *   REQUEST_RESPOND                     object; data, len; flags
+ *   REQUEST_REFUSE                      object; flags: reason; number: retry_us; data, len: text
+ *   REQUEST_CANCEL                      object; flags: reason
+ *   FEED_OPEN                           data, len: name; options
+ *   FEED_PUBLISH                        object; key, key_len; data, len (data NULL: remove)
+ *   FEED_ADD                            object; key, key_len; number: the amount as two's
+ *                                       complement
+ *   FEED_CLOSE                          object; flags: reason
+ *   FEED_SUBSCRIBE                      object: connection; data, len: name; number: user
+ *   FEED_READ                           object; out, cap; options: a whole weir_feed_item to fill
+ *   FETCH_OPEN                          data, len: protocol; options
+ *   FETCH_ADD                           object; number: connection
+ *   FETCH_READ                          object; out, cap; number_out: offset
+ *   FETCH_REJECT                        object; number: offset
+ *   FETCH_CANCEL                        object
+ *   LOCAL_OPEN                          flags: enum node_local_kind | WEIR_FILE_* << 8; number:
+ *                                       user; data, len: a path, or for a child its arguments, each
+ *                                       with its zero byte; number_out: the offset in the file */
 #include "node/calls.h"
 #include "node/conns.h"
 #include "node/dial.h"
 #include "node/drain.h"
 #include "node/errors.h"
+#include "node/exchanges.h"
+#include "node/feeds.h"
+#include "node/fetches.h"
 #include "node/listen.h"
+#include "node/local.h"
 #include "node/peers.h"
 #include "node/protocols.h"
 #include "node/streams.h"
@@ -46,6 +73,31 @@ static int64_t network_changed(struct node *node)
     for (uint32_t i = 0; i < node->transport_count; i++)
         node->transports[i]->ops->network_changed(node->transports[i], node->now_us);
     return 0;
+}
+
+static int64_t dispatch_owners(struct node *node, const struct node_call *call)
+{
+    switch (call->kind) {
+    case NODE_CALL_MESSAGE_SEND:
+    case NODE_CALL_MESSAGE_READ:
+    case NODE_CALL_REQUEST_SEND:
+    case NODE_CALL_REQUEST_RESPOND:
+    case NODE_CALL_REQUEST_REFUSE:
+    case NODE_CALL_REQUEST_CANCEL: return exchanges_on_call(node, call);
+    case NODE_CALL_FEED_OPEN:
+    case NODE_CALL_FEED_PUBLISH:
+    case NODE_CALL_FEED_ADD:
+    case NODE_CALL_FEED_CLOSE:
+    case NODE_CALL_FEED_SUBSCRIBE:
+    case NODE_CALL_FEED_READ: return feeds_on_call(node, call);
+    case NODE_CALL_FETCH_OPEN:
+    case NODE_CALL_FETCH_ADD:
+    case NODE_CALL_FETCH_READ:
+    case NODE_CALL_FETCH_REJECT:
+    case NODE_CALL_FETCH_CANCEL: return fetches_on_call(node, call);
+    case NODE_CALL_LOCAL_OPEN: return local_on_open(node, call);
+    default: return WEIR_E_ARGUMENT;
+    }
 }
 
 static int64_t dispatch(struct node *node, const struct node_call *call)
@@ -75,10 +127,11 @@ static int64_t dispatch(struct node *node, const struct node_call *call)
     case NODE_CALL_PEER_HOLD:
     case NODE_CALL_PEER_RELEASE:
     case NODE_CALL_PEER_ACCESS:
+    case NODE_CALL_PEER_HEAR:
     case NODE_CALL_NETWORK_ACCESS: return peers_on_call(node, call);
     case NODE_CALL_LOG_LEVEL: return set_log_level(node, call->flags);
     case NODE_CALL_NETWORK_CHANGED: return network_changed(node);
-    default: return WEIR_E_ARGUMENT;
+    default: return dispatch_owners(node, call);
     }
 }
 

@@ -15,6 +15,8 @@
 #include "node/dial.h"
 #include "node/drain.h"
 #include "node/events.h"
+#include "node/exchanges.h"
+#include "node/fetches.h"
 #include "node/observed.h"
 #include "node/peers.h"
 #include "node/registry.h"
@@ -106,6 +108,7 @@ void conns_check_loser(struct node *node, struct transport_conn *c)
     struct stream *s;
     uint32_t cursor = 0;
     if ((c->node_flags & CONN_LOSER) == 0 || c->role != CONN_DIALLER || c->state != CONN_UP) return;
+    if (exchanges_wait(c)) return;
     while (c->streams != NULL && (s = map_next(&c->streams->by_id, &cursor)) != NULL) {
         if ((s->node_flags & (STREAM_HIDDEN | STREAM_GONE)) == 0) return;
     }
@@ -186,6 +189,7 @@ static void on_up(struct node *node, struct transport_conn *c)
 static void forget(struct node *node, struct transport_conn *c)
 {
     if (c->handle != 0) handle_remove(&node->handles, c->handle);
+    exchanges_free_conn(node, c);
     state_rare_release(node, c);
     list_remove(&c->ready_link);
     c->transport->ops->conn_free(c);
@@ -198,6 +202,8 @@ static void on_end(struct node *node, struct transport_conn *c)
         forget(node, c);
         return;
     }
+    exchanges_on_end(node, c);
+    fetches_on_end(node, c);
     if ((c->node_flags & CONN_REGISTERED) != 0) {
         struct transport_conn *next = registry_remove(node, c);
         if (next == NULL) {
@@ -237,9 +243,14 @@ void conns_settle(struct node *node, struct transport_conn *c)
         return;
     }
     if ((c->pending & (CONN_PENDING_MOVED | CONN_PENDING_OPEN_ROOM)) == 0) return;
+    if (take(c, CONN_PENDING_OPEN_ROOM)) {
+        if (!exchanges_hush_room(c)) c->pending |= CONN_TELL_OPENABLE;
+        exchanges_on_room(node, c);
+        fetches_on_room(node, c);
+    }
     if (is_hushed(c)) {
-        c->pending = (uint8_t)(c->pending & ~(CONN_PENDING_MOVED | CONN_PENDING_OPEN_ROOM));
-    } else {
+        c->pending = (uint8_t)(c->pending & ~(CONN_PENDING_MOVED | CONN_TELL_OPENABLE));
+    } else if ((c->pending & (CONN_PENDING_MOVED | CONN_TELL_OPENABLE)) != 0) {
         events_queue_started(node, c);
     }
 }

@@ -2,6 +2,9 @@
 #include "node/drain.h"
 #include "node/conns.h"
 #include "node/dial.h"
+#include "node/exchanges.h"
+#include "node/feeds.h"
+#include "node/fetches.h"
 
 struct drain {
     uint64_t deadline_us;
@@ -29,7 +32,8 @@ void drain_settle(struct node *node)
 {
     struct drain *drain = drain_of(node);
     if (drain == NULL || drain->is_closing) return;
-    if (node->streams_open > 0 && node->now_us < drain->deadline_us) return;
+    bool busy = node->streams_open > 0 || exchanges_are_open(node);
+    if (busy && node->now_us < drain->deadline_us) return;
     drain->is_closing = true;
     node_close_connections(node, drain->reason, node->now_us);
 }
@@ -39,7 +43,7 @@ bool node_is_drained(const struct node *node)
     const struct drain *drain = drain_of(node);
     return drain != NULL && drain->is_closing && node->connections == 0 &&
            list_is_empty(&node->ended) && list_is_empty(&node->started) &&
-           list_is_empty(&node->streams) && !dial_has_failed(node);
+           list_is_empty(&node->streams) && !owners_have_events(node) && !dial_has_failed(node);
 }
 
 bool drain_has_event(const struct node *node)
@@ -72,6 +76,8 @@ int64_t drain_on_call(struct node *node, const struct node_call *call)
     drain->reason = call->flags;
     extras->drain = drain;
     dial_cancel_all(node, WEIR_E_DRAINING, WEIR_REASON_DRAINING);
+    feeds_on_drain(node);
+    fetches_on_drain(node);
     return 0;
 }
 

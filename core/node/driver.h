@@ -30,6 +30,20 @@ struct node_driver {
     int (*resolve)(void *context, const char *name, uint64_t token);
     void (*resolve_cancel)(void *context, uint64_t token);
 
+    /** Open a file, child or Unix socket: local streams (NULL: there are none here). Answers come
+     *  as NODE_INPUT_LOCAL with the token, the first when it is open; what the system refuses comes
+     *  as NODE_LOCAL_CLOSED, which is always the last.
+     *  @param kind       enum node_local_kind
+     *  @param flags      WEIR_FILE_*
+     *  @param what, len  a path, or the arguments, each with its zero byte; copied
+     *  @return 0, WEIR_E_UNSUPPORTED, WEIR_E_MEMORY */
+    int (*local_open)(void *context, uint32_t kind, uint32_t flags, const char *what, size_t len,
+                      uint64_t offset, uint64_t token);
+    /** Look again at node_local_peek and node_local_credit, after this input. */
+    void (*local_wants)(void *context, uint64_t token);
+    /** The stream was given up: close it; kill: a child shall die. NODE_LOCAL_CLOSED follows. */
+    void (*local_close)(void *context, uint64_t token, bool kill);
+
     /* What the ABI's calls reach through the node (api/). */
     uint64_t (*now_us)(void *context);
     /** A turn: let go what was written, wait for up to timeout_us (negative: until something

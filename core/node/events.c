@@ -23,6 +23,8 @@
 #include "node/conns.h"
 #include "node/dial.h"
 #include "node/drain.h"
+#include "node/local.h"
+#include "node/owner.h"
 #include "node/streams.h"
 
 struct sink {
@@ -143,15 +145,19 @@ static bool tell_started(struct sink *sink, struct transport_conn *c)
         emit(sink, WEIR_EVENT_PEER_UP, 0, c->handle, 0, c->user, dialled);
     if (!is_full(sink) && take(&c->pending, CONN_PENDING_MOVED))
         emit(sink, WEIR_EVENT_MOVED, 0, c->handle, 0, c->user, 0);
-    if (!is_full(sink) && take(&c->pending, CONN_PENDING_OPEN_ROOM))
+    if (!is_full(sink) && take(&c->pending, CONN_TELL_OPENABLE))
         emit(sink, WEIR_EVENT_OPENABLE, 0, c->handle, 0, c->user, 0);
     if (!is_full(sink) && rare != NULL && rare->tell_observed) {
         rare->tell_observed = false;
         emit(sink, WEIR_EVENT_OBSERVED, 0, c->handle, 0, c->user, 0);
     }
+    if (!is_full(sink) && rare != NULL && rare->tell_sendable) {
+        rare->tell_sendable = false;
+        emit(sink, WEIR_EVENT_SENDABLE, 0, c->handle, 0, c->user, 0);
+    }
     if ((c->node_flags & (CONN_TELL_CONNECTED | CONN_TELL_PEER_UP)) != 0) return false;
-    if ((c->pending & (CONN_PENDING_MOVED | CONN_PENDING_OPEN_ROOM)) != 0) return false;
-    return rare == NULL || !rare->tell_observed;
+    if ((c->pending & (CONN_PENDING_MOVED | CONN_TELL_OPENABLE)) != 0) return false;
+    return rare == NULL || !(rare->tell_observed || rare->tell_sendable);
 }
 
 static void tell_readable(struct sink *sink, struct stream *s)
@@ -169,7 +175,8 @@ static bool tell_stream(struct sink *sink, struct stream *s)
 {
     uint64_t parent = s->conn->handle;
     if (!is_full(sink) && take(&s->node_flags, STREAM_TELL_OPENED))
-        emit(sink, WEIR_EVENT_STREAM, 0, s->handle, parent, s->user, 0);
+        emit(sink, WEIR_EVENT_STREAM, 0, s->handle, parent, s->user,
+             parent == 0 ? local_size(s) : 0);
     if (!is_full(sink) && is_readable(s)) tell_readable(sink, s);
     if (!is_full(sink) && take(&s->pending, STREAM_PENDING_DATAGRAM))
         emit(sink, WEIR_EVENT_DATAGRAM, 0, s->handle, parent, s->user, stream_datagrams_waiting(s));
@@ -184,7 +191,8 @@ static bool tell_stream(struct sink *sink, struct stream *s)
         emit(sink, WEIR_EVENT_STREAM_STOPPED, WEIR_E_STOPPED, s->handle, parent, s->user,
              s->out.stop_code);
     if (!is_full(sink) && take(&s->pending, STREAM_PENDING_OVER)) {
-        emit(sink, WEIR_EVENT_STREAM_CLOSED, 0, s->handle, parent, s->user, streams_end_reason(s));
+        emit(sink, WEIR_EVENT_STREAM_CLOSED, local_end_error(s), s->handle, parent, s->user,
+             streams_end_reason(s));
         s->node_flags |= STREAM_GONE;
     }
     return !events_stream_has_facts(s);
@@ -251,6 +259,7 @@ uint32_t node_next_events(struct node *node, weir_event *events, uint32_t cap)
     if (node->closed) return 0;
     fill_started(node, &sink);
     while (!is_full(&sink) && dial_next_failed(node, &sink.events[sink.count])) sink.count++;
+    while (!is_full(&sink) && owners_next_event(node, &sink.events[sink.count])) sink.count++;
     fill_ended(node, &sink);
     fill_streams(node, &sink);
     fill_ended(node, &sink);
@@ -263,6 +272,7 @@ bool node_has_events(const struct node *node)
 {
     if (node->closed) return false;
     if (!list_is_empty(&node->started) || !list_is_empty(&node->streams)) return true;
+    if (owners_have_events(node)) return true;
     return end_is_ready(node) || dial_has_failed(node) || drain_has_event(node);
 }
 

@@ -4,6 +4,8 @@
 #include "base/bytes.h"
 #include "node/conns.h"
 #include "node/dial.h"
+#include "node/exchanges.h"
+#include "node/local.h"
 #include "node/peers.h"
 #include "node/peers_table.h"
 #include "node/protocols.h"
@@ -216,4 +218,15 @@ int node_peer_address(struct node *node, const struct peer_id *peer, uint32_t i,
         count =
             book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
     return i < count ? multiaddr_format(&known[i].address, text, cap) : WEIR_E_NOT_FOUND;
+}
+
+uint64_t node_limit_used(const struct node *node, unsigned limit)
+{
+    switch (limit) {
+    case LIMIT_NODE_MEMORY: return node->budget.used;
+    case LIMIT_PEERS: return node->peers_up;
+    case LIMIT_LOCAL_STREAMS: return local_open_count(node);
+    case LIMIT_REQUESTS_OUT: return exchanges_asked(node);
+    default: return UINT64_MAX;
+    }
 }

@@ -8,7 +8,10 @@
 #include "node/dial.h"
 #include "node/drain.h"
 #include "node/events.h"
+#include "node/exchanges.h"
 #include "node/listen.h"
+#include "node/local.h"
+#include "node/owner.h"
 #include "node/peers.h"
 #include "node/protocols.h"
 #include "node/registry.h"
@@ -143,7 +146,10 @@ static void conns_release(struct node *node)
     struct transport_conn *c;
     uint32_t cursor = 0;
     registry_free(node);
-    while ((c = conns_next(node, &cursor)) != NULL) state_rare_release(node, c);
+    while ((c = conns_next(node, &cursor)) != NULL) {
+        exchanges_free_conn(node, c);
+        state_rare_release(node, c);
+    }
 }
 
 void node_close(struct node *node)
@@ -151,6 +157,8 @@ void node_close(struct node *node)
     if (node->closed) return;
     node->closed = true;
     if (node->dialer != NULL) dial_free_all(node);
+    owners_free(node);
+    local_free(node);
     conns_release(node);
     for (unsigned i = 0; i < node->transport_count; i++) {
         if (node->transports[i] != NULL) node->transports[i]->ops->close(node->transports[i]);
@@ -184,6 +192,7 @@ void node_close_connections(struct node *node, uint32_t reason, uint64_t now_us)
     if (now_us > node->now_us) node->now_us = now_us;
     dial_cancel_all(node, 0, reason);
     while ((c = conns_next(node, &cursor)) != NULL) conns_close(node, c, reason, NULL, 0);
+    local_end_all(node, reason);
 }
 
 static void on_datagram(struct node *node, const struct datagram_in *in)
@@ -199,12 +208,15 @@ static void on_deadline(struct node *node)
         if (t->ops->deadline(t) <= node->now_us) t->ops->on_deadline(t, node->now_us);
     }
     dial_on_deadline(node);
+    owners_on_deadline(node);
 }
 
 static void on_turn(struct node *node)
 {
     metric_inc(node->env.metrics, METRIC_POLLS);
     events_on_turn(node);
+    owners_on_turn(node);
+    local_on_turn(node);
     for (unsigned i = 0; i < node->transport_count; i++) {
         node->transports[i]->ops->on_turn(node->transports[i], node->now_us);
     }
@@ -220,6 +232,7 @@ static void settle(struct node *node)
         transport_recheck(t, node->now_us);
         while ((c = transport_next_ready(t)) != NULL) conns_settle(node, c);
     }
+    local_settle(node);
     events_prune(node);
 }
 
@@ -234,6 +247,7 @@ int64_t node_input(struct node *node, const struct node_input *in)
     case NODE_INPUT_DEADLINE: on_deadline(node); break;
     case NODE_INPUT_TURN: on_turn(node); break;
     case NODE_INPUT_RESOLVED: dial_on_resolved(node, in); break;
+    case NODE_INPUT_LOCAL: result = local_on_input(node, in); break;
     case NODE_INPUT_CALL: result = calls_do(node, in->call); break;
     default: WEIR_ASSERT(in->kind == NODE_INPUT_CALL);
     }
@@ -243,6 +257,7 @@ int64_t node_input(struct node *node, const struct node_input *in)
         drain_settle(node);
         settle(node);
     }
+    owners_on_settled(node);
     node->error_kept = false;
     return result;
 }
@@ -263,6 +278,8 @@ uint64_t node_deadline(const struct node *node)
     if (node->closed) return UINT64_MAX;
     uint64_t when = dial_deadline(node), drain = drain_deadline(node);
     if (drain < when) when = drain;
+    uint64_t owners = owners_deadline(node);
+    if (owners < when) when = owners;
     for (unsigned i = 0; i < node->transport_count; i++) {
         const struct transport *t = node->transports[i];
         uint64_t at = t->ops->deadline(t);

@@ -3,6 +3,7 @@
 #include "address/address.h"
 #include "address/book.h"
 #include "base/assert.h"
+#include "base/hash.h"
 #include "node/conns.h"
 #include "node/dial.h"
 #include "node/errors.h"
@@ -12,6 +13,7 @@
 
 /* For how long an address at which a peer answered is worth trying again. */
 static const uint64_t reached_life_us = UINT64_C(7) * 24 * 3600 * 1000000;
+static const uint64_t heard_life_us = UINT64_C(3600) * 1000000;
 
 static const void *record_key(const void *value, size_t *len)
 {
@@ -273,20 +275,64 @@ void peers_note_failure(struct node *node, const struct peer_id *peer,
     if (peers_book(node) != NULL) book_on_failure(peers_book(node), peer, address, node->now_us);
 }
 
-static int64_t on_add_address(struct node *node, const struct node_call *call)
+static int parse_address(struct node *node, const struct node_call *call, struct multiaddr *out)
 {
     struct address_error why = {0};
-    struct limit_record limit = {0};
-    struct multiaddr address;
-    int error = address_parse(&address, call->data, call->len, 0, 0, &why);
+    int error = address_parse(out, call->data, call->len, 0, 0, &why);
     if (call->peer->len == 0) return WEIR_E_PEER_ID;
     if (error != 0)
         return errors_fail(node, error, NULL, call->peer, "\"%.*s\", at byte %u: %s",
                            call->len > 100 ? 100 : (int)call->len, (const char *)call->data,
                            (unsigned)why.offset, why.sentence);
-    if (address.has_peer && !peer_id_equal(&address.peer, call->peer))
-        return errors_fail(node, WEIR_E_PEER_ID, NULL, &address.peer,
+    if (out->has_peer && !peer_id_equal(&out->peer, call->peer))
+        return errors_fail(node, WEIR_E_PEER_ID, NULL, &out->peer,
                            "that address names another peer: add it to that one");
+    return 0;
+}
+
+/* Where the peer is reached that told an address: what is not global is believed only of those that
+ * are near themselves. */
+static bool may_be_heard(struct node *node, const struct multiaddr *address,
+                         const struct peer_id *from, const char **why)
+{
+    struct transport_conn *c = registry_find(node, from);
+    struct conn_info info;
+    *why = "the address names a host: what is told by others is an IP address";
+    if (address->host != MULTIADDR_HOST_ENDPOINT) return false;
+    if (address->kind == ADDRESS_MEMORY) return true; /* a world has no special ranges */
+    memset(&info, 0, sizeof info);
+    if (c != NULL) c->transport->ops->conn_info(c, &info);
+    return special_may_dial(&address->endpoint, ADDRESS_HEARD, c == NULL ? NULL : &info.remote,
+                            why);
+}
+
+static int64_t on_hear(struct node *node, const struct node_call *call)
+{
+    struct multiaddr address;
+    const char *why;
+    int error = parse_address(node, call, &address);
+    if (error != 0) return error;
+    if (!may_be_heard(node, &address, call->from, &why))
+        return errors_fail(node, WEIR_E_ADDRESS, NULL, call->peer, "not taken on hearsay: %s", why);
+    struct book *book = open_book(node, &error);
+    if (book == NULL) return error;
+    uint64_t source = hash_sip13(node->hash_key, call->from->bytes, call->from->len);
+    (void)book_expire(book, node->now_us, 16);
+    error = book_add(book, call->peer, &address, ADDRESS_HEARD, source, node->now_us,
+                     node->now_us + heard_life_us, NULL);
+    if (error == WEIR_E_LIMIT)
+        return errors_fail(node, error, NULL, call->from,
+                           "the book has as many addresses as it takes from that peer, or as it "
+                           "takes at all");
+    return error < 0 ? error : 0;
+}
+
+static int64_t on_add_address(struct node *node, const struct node_call *call)
+{
+    struct limit_record limit = {0};
+    struct multiaddr address;
+    int error = parse_address(node, call, &address);
+    if (error != 0) return error;
     struct book *book = open_book(node, &error);
     if (book == NULL) return error;
     (void)book_expire(book, node->now_us, 16);
@@ -311,6 +357,7 @@ int64_t peers_on_call(struct node *node, const struct node_call *call)
 {
     switch (call->kind) {
     case NODE_CALL_PEER_ADD_ADDRESS: return on_add_address(node, call);
+    case NODE_CALL_PEER_HEAR: return on_hear(node, call);
     case NODE_CALL_PEER_HOLD: return on_hold(node, call->peer);
     case NODE_CALL_PEER_RELEASE: return on_release(node, call->peer);
     case NODE_CALL_PEER_ACCESS: return on_access(node, call->peer, call->flags);

@@ -2,6 +2,7 @@
 #include "node/protocols.h"
 #include "base/assert.h"
 #include "node/errors.h"
+#include "node/exchanges.h"
 #include "node/stream_head.h"
 #include <string.h>
 
@@ -107,6 +108,13 @@ static int table_add(struct node *node, struct protocol *p)
     return 0;
 }
 
+static void release(struct node *node, struct protocol *p)
+{
+    struct exchange_rules *rules = protocol_rules(p);
+    if (rules != NULL) state_release(node, rules, sizeof *rules);
+    state_release(node, p, bytes_of(p->len));
+}
+
 struct protocol *protocols_intern(struct node *node, const char *name, size_t len, int *error)
 {
     struct protocol *p = find(node, name, len);
@@ -135,7 +143,7 @@ void protocols_sweep(struct node *node, struct protocol *p)
     struct protocols *t = node->protocols;
     if (t->by_name != NULL) WEIR_ASSERT(map_remove(t->by_name, p->name, p->len) == p);
     t->numbers[p->number - 1] = NULL;
-    state_release(node, p, bytes_of(p->len));
+    release(node, p);
 }
 
 void protocols_release(struct node *node, uint32_t number)
@@ -157,7 +165,7 @@ void protocols_free(struct node *node)
     struct protocols *t = node->protocols;
     if (t == NULL) return;
     for (uint32_t i = 0; i < t->capacity; i++) {
-        if (t->numbers[i] != NULL) state_release(node, t->numbers[i], bytes_of(t->numbers[i]->len));
+        if (t->numbers[i] != NULL) release(node, t->numbers[i]);
     }
     map_close(node, t->by_name);
     state_release(node, t, table_bytes(t->capacity));
@@ -178,34 +186,120 @@ static int check_name(struct node *node, const char *name, size_t len)
     return 0;
 }
 
-int64_t protocols_on_serve(struct node *node, const struct node_call *call)
+/* A name that is not served yet becomes served. */
+static struct protocol *serve(struct node *node, const char *name, size_t len, int *error)
 {
-    const weir_serve_options *options = call->options;
     uint64_t max = node->env.limits->value[LIMIT_PROTOCOLS];
-    const char *name = call->data;
-    int error = check_name(node, name, call->len);
-    if (error != 0) return error;
-    uint32_t urgency = options == NULL || options->urgency_plus1 == 0 ? URGENCY_DEFAULT
-                                                                      : options->urgency_plus1 - 1;
-    if (urgency >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
-    if (protocols_served(node, name, call->len) != NULL)
-        return errors_fail(node, WEIR_E_EXISTS, NULL, NULL, "%.*s is served already",
-                           (int)call->len, name);
+    *error = check_name(node, name, len);
+    if (*error != 0) return NULL;
+    if (protocols_served(node, name, len) != NULL) {
+        *error =
+            errors_fail(node, WEIR_E_EXISTS, NULL, NULL, "%.*s is served already", (int)len, name);
+        return NULL;
+    }
     if (node->protocols != NULL && node->protocols->served >= max) {
         const struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
                                            .name = LIMIT_PROTOCOLS,
                                            .side = LIMIT_SIDE_LOCAL,
                                            .used = node->protocols->served,
                                            .max = max};
-        return errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
-                           "the node serves as many protocols as its limit allows");
+        *error = errors_fail(node, WEIR_E_LIMIT, &limit, NULL,
+                             "the node serves as many protocols as its limit allows");
+        return NULL;
     }
-    struct protocol *p = protocols_intern(node, name, call->len, &error);
-    if (p == NULL) return error;
+    struct protocol *p = protocols_intern(node, name, len, error);
+    if (p == NULL) return NULL;
     p->served = true;
-    p->urgency = (uint8_t)urgency;
-    p->user = options == NULL ? 0 : options->user;
     node->protocols->served++;
+    return p;
+}
+
+static void unserve(struct node *node, struct protocol *p)
+{
+    p->served = false;
+    node->protocols->served--;
+    protocols_sweep(node, p);
+}
+
+/* Messages and requests that came while the name was served in another way still count by its
+ * rules. */
+static int fail_in_use(struct node *node, const struct protocol *p)
+{
+    return errors_fail(node, WEIR_E_STATE, NULL, NULL,
+                       "%.*s was served for messages or requests, and some are not over: read or "
+                       "cancel them first",
+                       (int)p->len, p->name);
+}
+
+struct protocol *protocols_serve_feed(struct node *node, const char *name, size_t len,
+                                      struct owner *feed, int *error)
+{
+    struct protocol *p = serve(node, name, len, error);
+    if (p == NULL) return NULL;
+    if (protocol_rules(p) != NULL) {
+        unserve(node, p);
+        *error = fail_in_use(node, p);
+        return NULL;
+    }
+    p->kinds = PROTOCOL_FEED;
+    p->feed = feed;
+    return p;
+}
+
+void protocols_unserve_feed(struct node *node, struct protocol *p)
+{
+    p->kinds = 0;
+    p->user = 0;
+    if (p->served) unserve(node, p);
+}
+
+/* What is served while the last streams of the name before are open has rules of its own. */
+static int set_rules(struct node *node, struct protocol *p, const struct exchange_rules *rules)
+{
+    int error = 0;
+    struct exchange_rules *own = protocol_rules(p);
+    bool is_new = own == NULL;
+    if (is_new) own = state_alloc(node, sizeof *own, &error);
+    if (own == NULL) return error;
+    if (is_new) list_init(&own->messages);
+    uint32_t waiting = own->waiting;
+    struct list messages = own->messages;
+    *own = *rules;
+    own->waiting = waiting;
+    own->messages = messages;
+    p->rules = own;
+    return 0;
+}
+
+int64_t protocols_on_serve(struct node *node, const struct node_call *call)
+{
+    static const weir_serve_options defaults = {.size = sizeof defaults};
+    const weir_serve_options *options = call->options == NULL ? &defaults : call->options;
+    uint32_t kinds = options->kinds == 0 ? WEIR_KIND_STREAM : options->kinds;
+    uint32_t urgency = options->urgency_plus1 == 0 ? URGENCY_DEFAULT : options->urgency_plus1 - 1;
+    struct exchange_rules rules;
+    int error = 0;
+    if (urgency >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
+    if (kinds != WEIR_KIND_STREAM && (kinds & ~(WEIR_KIND_MESSAGE | WEIR_KIND_REQUEST)) != 0)
+        return errors_fail(node, WEIR_E_ARGUMENT, NULL, NULL,
+                           "kinds is one kind, or WEIR_KIND_MESSAGE | WEIR_KIND_REQUEST");
+    if (kinds != WEIR_KIND_STREAM) error = exchanges_rules(node, options, &rules);
+    if (error != 0) return error;
+    struct protocol *p = serve(node, call->data, call->len, &error);
+    if (p == NULL) return error;
+    if (kinds != WEIR_KIND_STREAM) {
+        error = set_rules(node, p, &rules);
+    } else if (protocol_rules(p) != NULL) {
+        error = fail_in_use(node, p);
+    } else {
+        p->user = options->user;
+    }
+    if (error != 0) {
+        unserve(node, p);
+        return error;
+    }
+    p->kinds = kinds & 7u;
+    p->urgency = urgency & 7u;
     return 0;
 }
 
@@ -214,8 +308,9 @@ int64_t protocols_on_unserve(struct node *node, const struct node_call *call)
     struct protocol *p = protocols_served(node, call->data, call->len);
     if (p == NULL)
         return errors_fail(node, WEIR_E_NOT_FOUND, NULL, NULL, "that protocol is not served");
-    p->served = false;
-    node->protocols->served--;
-    protocols_sweep(node, p);
+    if (p->kinds == PROTOCOL_FEED)
+        return errors_fail(node, WEIR_E_STATE, NULL, NULL,
+                           "that is a feed: weir_feed_close ends it");
+    unserve(node, p);
     return 0;
 }

@@ -15,9 +15,17 @@
  *
  * Handles of kind 1 are connections. Their object is a struct transport_conn, or, while a dial is
  * under way or failed, the struct dial with the lowest bit of the pointer set: one handle from the
- * call of dial to the last event, whichever attempt wins. Handles of kind 2 are streams. */
+ * call of dial to the last event, whichever attempt wins. Handles of kind 2 are streams; those
+ * above are owners (owner.h). */
 
-enum { HANDLE_CONNECTION = 1, HANDLE_STREAM = 2 };
+enum {
+    HANDLE_CONNECTION = 1,
+    HANDLE_STREAM,
+    HANDLE_REQUEST,     /**< a message or request, of either side */
+    HANDLE_FEED,
+    HANDLE_SUBSCRIPTION,
+    HANDLE_FETCH
+};
 
 /** transport_conn.node_flags. */
 enum conn_flags {
@@ -32,6 +40,10 @@ enum conn_flags {
     CONN_PRIMARY = 128    /**< the one to use for its peer */
 };
 
+/** In transport_conn.pending, beside the transport's own: node has dealt with
+ *  CONN_PENDING_OPEN_ROOM and the application is to hear of it. */
+enum { CONN_TELL_OPENABLE = 128 };
+
 /** stream.node_flags. */
 enum stream_flags {
     STREAM_HEADER = 1, /**< opened by the peer, its protocol name is not complete */
@@ -39,7 +51,8 @@ enum stream_flags {
     STREAM_ASKING = 4, /**< hidden: we asked how the peer sees us */
     STREAM_TELL_OPENED = 8,
     STREAM_TOLD_END = 16, /**< the application knows that the peer finished */
-    STREAM_GONE = 32      /**< its end was told; in node->gone_streams */
+    STREAM_GONE = 32,     /**< its end was told; in node->gone_streams */
+    STREAM_OWNED = 64     /**< node_data is the struct owner (owner.h) */
 };
 
 /** What few connections have. node_data of a connection that is no attempt. */
@@ -49,13 +62,22 @@ struct conn_rare {
     bool tell_observed;
     uint32_t report_len;
     char *report; /**< what the dial met; charged */
+    struct outbox *outbox;   /**< messages and requests that wait for credit: exchanges */
+    struct waiting *waiting; /**< how many of the peer wait here, by protocol: exchanges */
+    bool tell_sendable;
 };
 
 struct dialer;
 struct drain;
+struct exchanges;
+struct fetch;
 struct listeners;
+struct local;
+struct outbox;
+struct owners;
 struct peers;
 struct protocols;
+struct waiting;
 
 /** What few nodes have. Made when the first of it is needed, and kept. */
 struct node_extras {
@@ -63,6 +85,10 @@ struct node_extras {
     struct map *by_peer; /**< primary connections; NULL while there are few */
     struct peers *peers;
     struct drain *drain;
+    struct exchanges *exchanges; /**< messages and requests: what counts them */
+    struct owners *owners; /**< messages, requests, feeds, fetches */
+    struct fetch *fetches; /**< a list */
+    struct local *local;   /**< files, children, Unix sockets */
 };
 
 struct node {

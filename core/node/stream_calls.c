@@ -5,6 +5,8 @@
 #include "node/conns.h"
 #include "node/drain.h"
 #include "node/events.h"
+#include "node/exchanges.h"
+#include "node/local.h"
 #include "node/protocols.h"
 #include "node/stream_head.h"
 #include "node/streams.h"
@@ -101,6 +103,7 @@ int64_t streams_on_open(struct node *node, const struct node_call *call)
     if (s == NULL) {
         if (handle != 0) handle_remove(&node->handles, handle);
         protocols_sweep(node, p);
+        exchanges_on_open_failed(c);
         return fail_no_stream(node, c, one_way, call->len, error);
     }
     state_handle_move(node, handle, s);
@@ -115,7 +118,8 @@ int64_t streams_on_open(struct node *node, const struct node_call *call)
 static int64_t after_read(struct node *node, struct stream *s, int64_t result)
 {
     if (result == WEIR_E_END) s->node_flags |= STREAM_TOLD_END;
-    if (!events_is_end_known(s) || (s->node_flags & (STREAM_TOLD_END | STREAM_GONE)) != 0)
+    if (!events_is_end_known(s) ||
+        (s->node_flags & (STREAM_TOLD_END | STREAM_GONE | STREAM_OWNED)) != 0)
         return result;
     /* The end came after READABLE was told: tell it, now that the bytes before it are read. */
     if (receive_lane_readable(&s->in) == 0 && !list_is_linked(&s->dirty_link))
@@ -164,20 +168,20 @@ static int64_t datagram_send(struct node *node, struct stream *s, const struct n
     return error;
 }
 
-int64_t streams_on_call(struct node *node, const struct node_call *call)
+static int64_t do_call(struct node *node, struct stream *s, const struct node_call *call)
 {
-    int error;
-    struct stream *s = handle_get(&node->handles, call->object, HANDLE_STREAM, &error);
-    if (s == NULL) return error;
     switch (call->kind) {
     case NODE_CALL_STREAM_WRITE: return write_bytes(node, s, call);
     case NODE_CALL_STREAM_FLUSH: return flush(node, s);
     case NODE_CALL_STREAM_PEEK: return peek(node, s, call);
     case NODE_CALL_STREAM_CONSUME:
+        if (call->number == 0) return 0; /* it is no reading */
         return after_read(node, s, stream_consume(s, call->number, node->now_us));
     case NODE_CALL_STREAM_READ:
         return after_read(node, s, stream_read(s, call->out, call->cap, node->now_us));
-    case NODE_CALL_STREAM_RESET: return stream_reset(s, call->flags, node->now_us);
+    case NODE_CALL_STREAM_RESET:
+        if (local_is(s)) local_on_reset(node, s, call->flags);
+        return stream_reset(s, call->flags, node->now_us);
     case NODE_CALL_STREAM_STOP: return stream_stop(s, call->flags, node->now_us);
     case NODE_CALL_STREAM_SET_URGENCY:
         if (call->flags >= SCHED_URGENCIES) return WEIR_E_ARGUMENT;
@@ -187,4 +191,18 @@ int64_t streams_on_call(struct node *node, const struct node_call *call)
     case NODE_CALL_DATAGRAM_READ: return stream_datagram_read(s, call->out, call->cap);
     default: return WEIR_E_ARGUMENT;
     }
+}
+
+int64_t streams_on_call(struct node *node, const struct node_call *call)
+{
+    int error;
+    bool is_owned = handle_kind(call->object) == HANDLE_REQUEST;
+    int64_t result;
+    if (is_owned && exchanges_take_call(node, call, &result)) return result;
+    struct stream *s = is_owned ? exchanges_stream(node, call->object, call->kind, &error)
+                                : handle_get(&node->handles, call->object, HANDLE_STREAM, &error);
+    if (s == NULL) return error;
+    result = do_call(node, s, call);
+    if (is_owned) exchanges_after_call(node, call->object);
+    return result;
 }

@@ -7,12 +7,18 @@
 #include "node/conns.h"
 #include "node/drain.h"
 #include "node/events.h"
+#include "node/exchanges.h"
+#include "node/feeds.h"
+#include "node/local.h"
 #include "node/observed.h"
+#include "node/owner.h"
 #include "node/protocols.h"
 #include "node/stream_head.h"
 
 uint32_t streams_end_reason(const struct stream *s)
 {
+    uint32_t amount;
+    if (local_end_amount(s, &amount)) return amount;
     if (s->has_in && s->in.was_reset) return s->in.reset_code;
     if (s->has_out && s->out.stopped) return s->out.stop_code;
     if (s->has_out && s->out.reset_code != 0) return s->out.reset_code;
@@ -25,6 +31,7 @@ void streams_drop(struct node *node, struct stream *s)
     if (s->handle != 0) handle_remove(&node->handles, s->handle);
     protocols_release(node, s->node_protocol);
     list_remove(&s->dirty_link);
+    if (local_is(s)) local_forget(node, s);
     streams_remove(s);
     conns_check_loser(node, c);
 }
@@ -78,7 +85,13 @@ static void on_header(struct node *node, struct stream *s)
         streams_refuse(node, s, p == NULL ? WEIR_REASON_PROTOCOL_NOT_SERVED : WEIR_REASON_DRAINING);
         return;
     }
-    surface(node, s, p, head.len);
+    if (p->kinds == PROTOCOL_FEED) {
+        feeds_on_opened(node, s, p, head.len);
+    } else if ((p->kinds & WEIR_KIND_STREAM) != 0) {
+        surface(node, s, p, head.len);
+    } else {
+        exchanges_on_opened(node, s, p, head.len);
+    }
 }
 
 static void settle_one(struct node *node, struct stream *s)
@@ -88,6 +101,10 @@ static void settle_one(struct node *node, struct stream *s)
         s->node_flags |= STREAM_HEADER;
     }
     if ((s->node_flags & STREAM_HEADER) != 0 && s->conn->state == CONN_UP) on_header(node, s);
+    if ((s->node_flags & STREAM_OWNED) != 0) {
+        owners_on_stream(node, s);
+        return;
+    }
     if ((s->node_flags & (STREAM_HIDDEN | STREAM_HEADER)) != 0) {
         if ((s->node_flags & STREAM_ASKING) != 0) observed_on_answer(node, s);
         if ((s->pending & STREAM_PENDING_OVER) != 0) streams_drop(node, s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/world.h"
 #include "base/assert.h"
+#include "sim/files.h"
 #include <string.h>
 
 enum {
@@ -89,6 +90,7 @@ void world_free(struct world *w)
         /* The node first: it may still give its sockets back. */
         node_free(w->nodes[i]->node);
         world_leave(w->nodes[i]);
+        files_free(w->nodes[i]);
         mem_free(w->mem, w->nodes[i], sizeof *w->nodes[i]);
     }
     mem_free(w->mem, w->nodes, w->capacity * sizeof *w->nodes);
@@ -238,4 +240,10 @@ int world_link_extra(struct world *w, uint64_t a, uint64_t b, const weir_link_op
 int world_link(struct world *w, uint64_t a, uint64_t b, const weir_link_options *options)
 {
     return world_link_extra(w, a, b, options, NULL);
+}
+
+int world_file(struct world *w, uint64_t node, const char *path, const void *data, uint64_t len)
+{
+    if (node == 0 || node > w->count) return WEIR_E_ARGUMENT;
+    return files_put(w->nodes[node - 1], path, strlen(path), data, len);
 }

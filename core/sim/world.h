@@ -25,10 +25,15 @@ struct world_config {
     uint32_t transport_count;
 };
 
+enum happening_kind {
+    HAPPENING_DEADLINE,        /**< of a struct world_node */
+    HAPPENING_ANSWER,          /**< a struct answer */
+    HAPPENING_FILE             /**< an open file of sim/files.c */
+};
 /** Something that happens to a node at a time of its own. */
 struct happening {
     struct heap_item heap;
-    bool is_answer;            /**< a struct answer, else the deadline of a struct world_node */
+    uint8_t kind;              /**< enum happening_kind */
 };
 /** The answer to a look-up, on its way. */
 struct answer {
@@ -57,7 +62,7 @@ struct world_limits {
 
 /** A node's part of the world: the driver's context. */
 struct world_node {
-    struct happening deadline; /**< first: a happening that is no answer is this */
+    struct happening deadline; /**< first */
     struct world *world;
     struct node *node;
     uint32_t number;           /**< from 1 */
@@ -68,6 +73,7 @@ struct world_node {
     struct rng entropy;
     struct place *sockets;
     struct list answers;
+    struct files *files;       /**< sim/files.h; NULL until there is one */
 };
 /** A set of nodes by number: room for all of them is made when a node is added. */
 struct world_set {
@@ -113,6 +119,9 @@ int world_link(struct world *world, uint64_t a, uint64_t b, const weir_link_opti
 /** The same with faults that weir_link_options does not have. */
 int world_link_extra(struct world *world, uint64_t a, uint64_t b, const weir_link_options *options,
                      const struct rule_extra *extra);
+/** As weir_world_file. @return also WEIR_E_LIMIT: the node has so many files */
+int world_file(struct world *world, uint64_t node, const char *path, const void *data,
+               uint64_t len);
 /** As weir_world_run. With until_us WEIR_NONE the clock stops at the last thing that happens. */
 int world_run(struct world *world, uint64_t until_us);
 /** As weir_world_poll. @return events written; WEIR_E_ARGUMENT for a shard but 0 */
@@ -140,6 +149,8 @@ void world_touch(struct world_node *n);
 void world_settle(struct world_node *n);
 /** The node's sockets, answers and deadline leave the world. Idempotent. */
 void world_leave(struct world_node *n);
+/** One input of a node, now, and what comes of it. @return node_input's answer */
+int64_t world_give(struct world_node *n, struct node_input *in);
 enum {
     WORLD_PORT = 4001,         /**< where every node listens in packet fidelity */
     WORLD_BUFFER_BYTES = 65536 /**< the longest run of datagrams that a system would take */

@@ -2,6 +2,7 @@
 /* What a world is to its nodes: sockets, names, a clock. The same table that host fills for the
  * real world. */
 #include "base/assert.h"
+#include "sim/files.h"
 #include "sim/world.h"
 #include <stdio.h>
 #include <string.h>
@@ -150,7 +151,7 @@ static int driver_resolve(void *context, const char *name, uint64_t token)
     struct answer *answer = mem_alloc(w->mem, sizeof *answer + count * sizeof *answer->addresses);
 
     if (answer == NULL) return WEIR_E_MEMORY;
-    answer->happening.is_answer = true;
+    answer->happening.kind = HAPPENING_ANSWER;
     answer->happening.heap.order = network_order(&w->network, n->number);
     answer->node = n;
     answer->token = token;
@@ -190,6 +191,23 @@ static void driver_resolve_cancel(void *context, uint64_t token)
         link = link->next;
         if (answer->token == token) drop_answer(n->world, answer);
     }
+}
+
+static int driver_local_open(void *context, uint32_t kind, uint32_t flags, const char *what,
+                             size_t len, uint64_t offset, uint64_t token)
+{
+    return files_open(context, kind, flags, what, len, offset, token);
+}
+
+static void driver_local_wants(void *context, uint64_t token)
+{
+    files_wants(context, token);
+}
+
+static void driver_local_close(void *context, uint64_t token, bool kill)
+{
+    (void)kill;
+    files_end(context, token);
 }
 
 /* Every call of the ABI asks for the time: so the world learns which nodes the application
@@ -240,6 +258,7 @@ void world_leave(struct world_node *n)
     while (n->sockets != NULL) driver_unlisten(n, n->sockets->socket);
     while (!list_is_empty(&n->answers))
         drop_answer(n->world, list_first(&n->answers, struct answer, link));
+    files_leave(n);
     heap_remove(&n->world->agenda, &n->deadline.heap);
 }
 
@@ -260,6 +279,9 @@ const struct node_driver world_driver = {
     .dial_socket = driver_dial_socket,
     .resolve = driver_resolve,
     .resolve_cancel = driver_resolve_cancel,
+    .local_open = driver_local_open,
+    .local_wants = driver_local_wants,
+    .local_close = driver_local_close,
     .now_us = driver_now_us,
     .poll = driver_poll,
     .flush = driver_flush,

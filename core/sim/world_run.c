@@ -9,6 +9,7 @@
  * the application must see it before time goes on. */
 #include "base/assert.h"
 #include "base/hash.h"
+#include "sim/files.h"
 #include "sim/world.h"
 #include <stdlib.h>
 
@@ -97,12 +98,15 @@ void world_settle(struct world_node *n)
     note_events(n);
 }
 
-static void give(struct world_node *n, struct node_input *in)
+int64_t world_give(struct world_node *n, struct node_input *in)
 {
+    int64_t result;
+
     in->now_us = n->world->now_us;
-    if (n->is_closed || node_is_closed(n->node)) return;
-    (void)node_input(n->node, in);
+    if (n->is_closed || node_is_closed(n->node)) return 0;
+    result = node_input(n->node, in);
     world_settle(n);
+    return result;
 }
 
 static void give_turns(struct world *w)
@@ -115,7 +119,7 @@ static void give_turns(struct world *w)
         struct node_input in = {.kind = NODE_INPUT_TURN};
 
         n->is_touched = false;
-        give(n, &in);
+        (void)world_give(n, &in);
     }
     w->touched.count = 0;
 }
@@ -132,7 +136,7 @@ static void happen_answer(struct world *w, struct answer *answer)
     in.resolved.count = answer->count;
     in.resolved.addresses = answer->addresses;
     in.resolved.ip6_first = answer->count > 0 && answer->addresses[0].family == ENDPOINT_IP6;
-    give(n, &in);
+    (void)world_give(n, &in);
     mem_free(w->mem, answer, sizeof *answer + answer->count * sizeof *answer->addresses);
 }
 
@@ -142,13 +146,17 @@ static void happen(struct world *w, struct heap_item *item)
     struct node_input in = {.kind = NODE_INPUT_DEADLINE};
     struct world_node *n;
 
-    if (happening->is_answer) {
+    if (happening->kind == HAPPENING_ANSWER) {
         happen_answer(w, list_entry(happening, struct answer, happening));
+        return;
+    }
+    if (happening->kind == HAPPENING_FILE) {
+        files_happen(happening);
         return;
     }
     n = list_entry(happening, struct world_node, deadline);
     n->fired_us = w->now_us;
-    give(n, &in);
+    (void)world_give(n, &in);
 }
 
 static void happen_arrival(struct world *w)
@@ -159,7 +167,7 @@ static void happen_arrival(struct world *w)
 
     if (!network_next(&w->network, w->now_us, &datagram, &number)) return;
     /* Tests may attach an address that no node stands behind, to watch it with a tap. */
-    if (number <= w->count) give(node_at(w, number), &in);
+    if (number <= w->count) (void)world_give(node_at(w, number), &in);
 }
 
 static bool is_before(const struct heap_item *a, const struct heap_item *b)

@@ -78,6 +78,7 @@ static void block(struct stream *s, enum blocked_why why, uint64_t wanted, uint6
         metric_inc(metrics_of(s), counters[why]);
     }
     set_why(s, why);
+    s->blocked.whole = false;
     s->blocked.wanted = wanted > UINT32_MAX ? UINT32_MAX : (uint32_t)wanted;
     s->out.hold = false; /* a writer that waits says nothing more soon: hold nothing back */
 }
@@ -230,6 +231,18 @@ int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, 
     return taken;
 }
 
+void stream_await(struct stream *s, size_t len, uint64_t now_us)
+{
+    enum blocked_why why;
+    if (!is_open(s)) return;
+    if (room_now(s, &why) >= len) {
+        s->tell_acked = true;
+        return;
+    }
+    block(s, why, len, now_us);
+    s->blocked.whole = true;
+}
+
 void stream_release(struct stream *s, uint64_t now_us)
 {
     if (!s->has_out || s->conn->state != CONN_UP) return;
@@ -352,7 +365,9 @@ void stream_check_writable(struct stream *s, uint64_t now_us)
     uint64_t room = room_now(s, &why), enough = 1;
     /* Credit comes in steps that the peer chose: any of it is worth a turn. Our own buffer drains
      * by the packet, so wait for a good part of it, as long as there is something left to drain. */
-    if (why >= BLOCKED_BUDGET && held_of(s) > 0) {
+    if (s->blocked.whole) {
+        enough = s->blocked.wanted;
+    } else if (why >= BLOCKED_BUDGET && held_of(s) > 0) {
         enough =
             why == BLOCKED_BUDGET ? WAKE_BYTES : env_of(s)->limits->value[LIMIT_STREAM_SEND] / 4;
         if (s->blocked.wanted < enough) enough = s->blocked.wanted;

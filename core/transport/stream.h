@@ -40,6 +40,7 @@ enum blocked_why {
 enum blocked_on { BLOCKED_ON_NOBODY, BLOCKED_ON_PEER, BLOCKED_ON_US };
 struct blocked {
     uint8_t why, on;
+    bool whole;                /**< stream_await: less than wanted is not worth telling */
     uint32_t wanted;           /**< bytes that the write could not place */
     uint64_t since_us;
 };
@@ -62,7 +63,9 @@ struct stream {
     bool is_opened;            /**< known to the peer or announced by it */
     uint8_t node_flags;        /**< node's */
     uint32_t node_protocol;    /**< node's */
+    bool tell_acked;           /**< stream_await: the next acknowledgement is to be told */
     uint64_t handle, user;     /**< node's */
+    void *node_data;           /**< node's */
 };
 
 /** Credit of a whole connection, both ways. Exists from the moment the peer's parameters are
@@ -148,6 +151,10 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
  *  @return bytes taken (0: blocked, recorded), or WEIR_E_* */
 int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin,
                      uint64_t now_us);
+/** For who writes whole things or nothing, and keeps what is queued short: wait, without writing,
+ *  until len bytes can be taken at once or, if they can be now, for the next acknowledgement. Then
+ *  STREAM_PENDING_WRITABLE, once; a later write ends the first kind of wait. */
+void stream_await(struct stream *s, size_t len, uint64_t now_us);
 /** contiguous view; 0 blocked; WEIR_E_END, WEIR_E_RESET */
 int64_t stream_peek(struct stream *s, const uint8_t **data);
 int64_t stream_consume(struct stream *s, uint64_t n, uint64_t now_us);

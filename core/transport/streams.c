@@ -96,6 +96,12 @@ void streams_free(struct transport_conn *c)
     c->streams = NULL;
 }
 
+/* Everything arrived, and its end: who waits for the whole is told, though no byte is new. */
+static bool is_whole(const struct receive_lane *in)
+{
+    return in->state == RECEIVE_SIZED && in->contiguous == in->final_size;
+}
+
 void streams_end(struct transport_conn *c)
 {
     struct conn_streams *st = c->streams;
@@ -112,7 +118,7 @@ void streams_end(struct transport_conn *c)
             (void)send_lane_reset(&s->out, WEIR_REASON_CONNECTION, mem, &st->budget);
             s->out.state = SEND_OVER;
         }
-        if (s->has_in && s->in.state != RECEIVE_OVER) {
+        if (s->has_in && s->in.state != RECEIVE_OVER && !is_whole(&s->in)) {
             receive_lane_free(&s->in, mem, &st->budget);
             s->in.state = RECEIVE_OVER;
             s->in.was_reset = true;
@@ -265,7 +271,7 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
     struct conn_streams *st = s->conn->streams;
     struct limit_record limit = {0};
     uint64_t grown, before = s->in.contiguous;
-    bool was_end = receive_lane_at_end(&s->in);
+    bool was_whole = is_whole(&s->in);
     if (receive_lane_growth(&s->in, offset + len) > st->receive_limit - st->receive_used)
         return RECEIVE_FLOW_ERROR;
     int result = receive_lane_on_data(&s->in, offset, data, len, fin, env_of(s->conn)->mem,
@@ -284,7 +290,7 @@ int streams_on_data(struct stream *s, uint64_t offset, const uint8_t *data, size
         stream_check_over(s);
         return RECEIVE_OK;
     }
-    if (s->in.contiguous > before || (!was_end && receive_lane_at_end(&s->in))) tell_readable(s);
+    if (s->in.contiguous > before || (!was_whole && is_whole(&s->in))) tell_readable(s);
     if (receive_lane_at_end(&s->in)) {
         stream_receive_over(s);
         stream_check_over(s);
@@ -335,6 +341,8 @@ void streams_on_acked(struct stream *s, uint64_t offset, uint64_t len, bool fin,
     } else {
         stream_schedule(s); /* what could not be remembered as arrived is sent again */
         stream_check_writable(s, now_us);
+        if (s->tell_acked) stream_mark(s, STREAM_PENDING_WRITABLE);
+        s->tell_acked = false;
     }
 }
 

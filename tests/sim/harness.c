@@ -61,7 +61,7 @@ bool sim_next(struct sim *sim, weir_event *event, uint64_t until_us)
         sim->events_next = 0;
     }
     *event = sim->events[sim->events_next++];
-    assert_in_range(event->kind, 1, WEIR_EVENT_DATAGRAM);
+    assert_in_range(event->kind, 1, WEIR_EVENT_FETCH_CLOSED);
     assert_in_range(event->node, 1, sim->count);
     sim->seen[event->kind]++;
     return true;

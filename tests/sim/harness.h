@@ -19,7 +19,7 @@ struct sim {
     uint32_t count;
     weir_event events[SIM_EVENTS]; /**< taken from the world, not yet handed out */
     uint32_t events_count, events_next;
-    uint64_t seen[WEIR_EVENT_DATAGRAM + 1]; /**< events handed out, by kind */
+    uint64_t seen[WEIR_EVENT_FETCH_CLOSED + 1]; /**< events handed out, by kind */
 };
 
 /** A world with `count` nodes that serve SIM_PROTOCOL. options NULL: defaults. */

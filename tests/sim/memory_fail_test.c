@@ -9,7 +9,8 @@
 #include "sim/rig.h"
 #include <string.h>
 
-enum { NODES = 2, ANSWERS_MAX = 64, BYTES = 30000 };
+enum { NODES = 2, ANSWERS_MAX = 64, BYTES = 30000, ASKED = 6, STREAMS = 3 };
+#define TALK "test/talk/1"
 
 struct play {
     struct world *world;
@@ -20,6 +21,7 @@ struct play {
     uint64_t closed[ANSWERS_MAX];   /* connections that ended, of both nodes */
     uint32_t closed_count;
     uint64_t read_bytes, drained;
+    uint64_t messages, asked, answered, echoed;
 };
 
 /* Memory may be short; nothing else may be wrong. */
@@ -28,6 +30,24 @@ static int64_t may_fail(int64_t result)
     if (result == WEIR_E_INTERNAL || result == WEIR_E_KIND || result == WEIR_E_ARGUMENT)
         fail_msg("a call answers %s", weir_error_name((int32_t)result));
     return result;
+}
+
+/* Messages are read, requests are echoed. */
+static void take_talk(struct play *p, const weir_event *e)
+{
+    static uint8_t bytes[BYTES];
+    weir_node *n = p->nodes[e->node];
+    int64_t len;
+
+    if (e->kind == WEIR_EVENT_RESPONSE) p->answered++;
+    if (e->kind == WEIR_EVENT_RESPONSE && e->error != 0) return;
+    if (e->kind == WEIR_EVENT_SENDABLE || e->kind == WEIR_EVENT_REQUEST_CLOSED) return;
+    len = may_fail(weir_message_read(n, e->object, bytes, sizeof bytes));
+    if (len < 0) return;
+    if (e->kind == WEIR_EVENT_MESSAGE) p->messages++;
+    if (e->kind == WEIR_EVENT_RESPONSE) p->echoed++;
+    if (e->kind == WEIR_EVENT_REQUEST)
+        (void)may_fail(weir_request_respond(n, e->object, bytes, (uint32_t)len, 0));
 }
 
 static void take(struct play *p, const weir_event *e)
@@ -41,6 +61,7 @@ static void take(struct play *p, const weir_event *e)
     if (e->kind == WEIR_EVENT_CONNECTED) p->connection[e->node] = e->object;
     if (e->kind == WEIR_EVENT_STREAM) p->stream[e->node] = e->object;
     if (e->kind == WEIR_EVENT_DRAINED) p->drained++;
+    if (e->kind >= WEIR_EVENT_MESSAGE && e->kind <= WEIR_EVENT_REQUEST_CLOSED) take_talk(p, e);
     if (e->kind == WEIR_EVENT_CONNECTION_CLOSED) {
         for (i = 0; i < p->closed_count; i++) assert_true(p->closed[i] != key);
         assert_true(p->closed_count < ANSWERS_MAX);
@@ -70,7 +91,8 @@ static bool open_world(struct play *p, const struct mem *mem, uint32_t fidelity)
 {
     static const struct transport_ops *const packets[] = {&quic_transport};
     static const struct transport_ops *const messages[] = {&loop_transport};
-    weir_node_options options = {.size = sizeof options};
+    /* So few streams that something has to wait for them. */
+    weir_node_options options = {.size = sizeof options, .streams_max = STREAMS};
     struct world_config config = {
         .mem = mem, .seed = 5, .fidelity = fidelity, .transport_count = 1};
     uint32_t i;
@@ -140,6 +162,28 @@ static void use_streams(struct play *p)
     }
 }
 
+/* Whatever the memory did, a request that was taken has one answer. */
+static void use_requests(struct play *p)
+{
+    static const uint8_t bytes[BYTES];
+    weir_request_options options = {.size = sizeof options, .deadline_us = 3 * SIM_SECOND};
+    weir_serve_options served = {.size = sizeof served,
+                                 .kinds = WEIR_KIND_MESSAGE | WEIR_KIND_REQUEST,
+                                 .overflow = WEIR_OVERFLOW_DROP_OLD,
+                                 .queue_per_peer = 2};
+    uint64_t c = p->connection[1];
+    uint32_t i;
+
+    (void)may_fail(weir_node_serve(p->nodes[2], TALK, &served));
+    if (c == 0) return;
+    for (i = 0; i < ASKED; i++) {
+        if (may_fail(weir_request_send(p->nodes[1], c, TALK, bytes, 100, &options)) > 0) p->asked++;
+        (void)may_fail(weir_message_send(p->nodes[1], c, TALK, bytes, 10000, NULL));
+    }
+    run(p, 5 * SIM_SECOND);
+    assert_int_equal(p->answered, p->asked);
+}
+
 static void use_peers(struct play *p)
 {
     weir_peer_info list[4] = {{.size = sizeof list[0]}};
@@ -167,6 +211,7 @@ static void play(const struct mem *mem, uint32_t fidelity, struct play *p)
     if (open_world(p, mem, fidelity)) {
         dial(p, 1, 2);
         use_streams(p);
+        use_requests(p);
         use_peers(p);
         /* There is a connection already, mostly. */
         dial(p, 2, 1);
@@ -193,6 +238,8 @@ static void fail_in_turn(uint32_t fidelity)
     assert_int_equal(counter.live_bytes, 0);
     assert_int_equal(p.drained, 1);
     assert_int_equal(p.read_bytes, 2 * BYTES);
+    assert_int_equal(p.asked, ASKED);
+    assert_true(p.echoed > 0 && p.messages > 0);
     calls = counter.calls;
     for (at = 1; at <= calls; at++) {
         mem_counter_init(&counter, mem_system());

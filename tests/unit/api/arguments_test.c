@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Goal: wrong arguments give the named error and nothing else happens. Method: a table of every
  * function that takes a node, each called with no node, a closed one, handles that are stale,
- * forged or of another kind; and tables of pointers that are missing and numbers out of range. A
- * test compares the table with weir.h, so that a new function cannot be forgotten. */
+ * forged or of another kind. A test compares the table with weir.h, so that a new function cannot
+ * be forgotten. Pointers that are missing and numbers out of range: ranges_test.c. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -12,12 +12,22 @@
 #include <stdlib.h>
 #include "api_world.h"
 
-enum handle_kind { NO_HANDLE, CONNECTION, STREAM };
+/* Kinds that a call takes, as a set; the first is the one that it is about. */
+#define OF(kind) (1u << (kind))
+#define NO_HANDLE OF(API_NONE)
+#define CONNECTION OF(API_CONNECTION)
+#define STREAM OF(API_STREAM)
+#define BYTES (OF(API_STREAM) | OF(API_REQUEST)) /* stream calls that serve a request too */
+#define REQUEST OF(API_REQUEST)
+#define FEED OF(API_FEED)
+#define SUBSCRIPTION OF(API_SUBSCRIPTION)
+#define EITHER_FEED (OF(API_FEED) | OF(API_SUBSCRIPTION))
+#define FETCH OF(API_FETCH)
 
 struct call {
     const char *name;
     int64_t (*run)(weir_node *node, uint64_t handle);
-    enum handle_kind handle;
+    unsigned kinds;
     /* What it answers for a closed node and for no node. 0: WEIR_E_CLOSED and WEIR_E_NULL; 1: 0. */
     int64_t closed, null;
 };
@@ -31,6 +41,7 @@ static weir_peer_id some_peer(void)
     return peer;
 }
 
+static struct api_world world;
 static char text[WEIR_ADDRESS_TEXT_MAX];
 static uint64_t value;
 
@@ -60,6 +71,7 @@ CALL(do_deadline, weir_node_deadline(node))
 CALL(do_wake, weir_node_wake(node))
 CALL(do_network_changed, weir_node_network_changed(node))
 CALL(do_now, weir_node_now(node))
+CALL(do_number, weir_node_number(node))
 WITH(do_peer, weir_peer_id peer, weir_node_peer(node, &peer))
 WITH(do_error, weir_error error = {.size = sizeof error}, weir_last_error(node, &error))
 WITH(do_statistics, weir_node_statistics s = {.size = sizeof s}, weir_node_get_statistics(node, &s))
@@ -98,9 +110,38 @@ WITH(do_add_address, weir_peer_id peer = some_peer(),
 WITH(do_peer_address, weir_peer_id peer = some_peer(),
      weir_peer_address(node, &peer, 0, text, sizeof text))
 WITH(do_access, weir_peer_id peer = some_peer(), weir_peer_access(node, &peer, WEIR_ACCESS_ACCEPT))
+WITH(do_hear, weir_peer_id peer = some_peer(), weir_peer_hear(node, &peer, "192.0.2.1:4001", &peer))
 CALL(do_network, weir_network_access(node, "net", WEIR_ACCESS_ACCEPT))
 CALL(do_log_level, weir_node_log_level(node, 2))
 WITH(do_log, weir_log_line line, weir_node_log(node, &line, 1))
+WITH(do_limit_info, weir_limit_info i = {.size = sizeof i}, weir_node_limit_get_info(node, 0, &i))
+CALL(do_message_send, weir_message_send(node, handle, "ask", "x", 1, NULL))
+CALL(do_message_read, weir_message_read(node, handle, text, sizeof text))
+CALL(do_request_send, weir_request_send(node, handle, "ask", "x", 1, NULL))
+CALL(do_respond, weir_request_respond(node, handle, "x", 1, 0))
+CALL(do_refuse, weir_request_refuse(node, handle, 1, 0, "no"))
+CALL(do_cancel, weir_request_cancel(node, handle, 1))
+WITH(do_request_info, weir_request_info i = {.size = sizeof i},
+     weir_request_get_info(node, handle, &i))
+WITH(do_feed_open, weir_feed_options o = {.size = sizeof o}; o.kind = WEIR_FEED_SUM;
+     o.keys_max = 1, weir_feed_open(node, "fed", &o))
+CALL(do_publish, weir_feed_publish(node, handle, "k", 1, "v", 1))
+CALL(do_add, weir_feed_add(node, handle, "k", 1, 1))
+CALL(do_feed_close, weir_feed_close(node, handle, 0))
+CALL(do_subscribe, weir_feed_subscribe(node, handle, "news", 0))
+WITH(do_feed_read, weir_feed_item i = {.size = sizeof i},
+     weir_feed_read(node, handle, &i, text, sizeof text))
+WITH(do_feed_info, weir_feed_info i = {.size = sizeof i}, weir_feed_get_info(node, handle, &i))
+WITH(do_fetch_open, weir_fetch_options o = {.size = sizeof o};
+     o.total_bytes = 1, weir_fetch_open(node, "part", &o))
+CALL(do_fetch_add, weir_fetch_add(node, handle, world.connection))
+CALL(do_fetch_read, weir_fetch_read(node, handle, &value, text, sizeof text))
+CALL(do_reject, weir_fetch_reject(node, handle, 0))
+WITH(do_fetch_info, weir_fetch_info i = {.size = sizeof i}, weir_fetch_get_info(node, handle, &i))
+CALL(do_fetch_cancel, weir_fetch_cancel(node, handle))
+CALL(do_file, weir_file_open(node, "file", WEIR_FILE_READ, 0, 0))
+WITH(do_child, const char *const arguments[2] = {"true"}, weir_child_open(node, arguments, 0))
+CALL(do_unix, weir_unix_open(node, "socket", 0))
 
 #define NEVER ((int64_t)WEIR_NONE)
 static const struct call calls[] = {
@@ -117,6 +158,7 @@ static const struct call calls[] = {
     {"weir_node_wake", do_wake, NO_HANDLE, 0, 0},
     {"weir_node_network_changed", do_network_changed, NO_HANDLE, 0, 0},
     {"weir_node_now", do_now, NO_HANDLE, 1, 1},
+    {"weir_node_number", do_number, NO_HANDLE, 1, 1},
     {"weir_node_peer", do_peer, NO_HANDLE, 0, 0},
     {"weir_last_error", do_error, NO_HANDLE, 1, 0},
     {"weir_node_get_statistics", do_statistics, NO_HANDLE, 0, 0},
@@ -129,18 +171,18 @@ static const struct call calls[] = {
     {"weir_connection_close", do_connection_close, CONNECTION, 0, 0},
     {"weir_connection_set_user", do_connection_user, CONNECTION, 0, 0},
     {"weir_stream_open", do_open, CONNECTION, 0, 0},
-    {"weir_stream_write", do_write, STREAM, 0, 0},
-    {"weir_stream_flush", do_flush, STREAM, 0, 0},
-    {"weir_stream_peek", do_peek, STREAM, 0, 0},
-    {"weir_stream_consume", do_consume, STREAM, 0, 0},
-    {"weir_stream_read", do_read, STREAM, 0, 0},
+    {"weir_stream_write", do_write, BYTES, 0, 0},
+    {"weir_stream_flush", do_flush, BYTES, 0, 0},
+    {"weir_stream_peek", do_peek, BYTES, 0, 0},
+    {"weir_stream_consume", do_consume, BYTES, 0, 0},
+    {"weir_stream_read", do_read, BYTES, 0, 0},
     {"weir_datagram_send", do_datagram_send, STREAM, 0, 0},
     {"weir_datagram_read", do_datagram_read, STREAM, 0, 0},
-    {"weir_stream_finish", do_finish, STREAM, 0, 0},
+    {"weir_stream_finish", do_finish, BYTES, 0, 0},
     {"weir_stream_reset", do_reset, STREAM, 0, 0},
     {"weir_stream_stop", do_stop, STREAM, 0, 0},
-    {"weir_stream_set_urgency", do_urgency, STREAM, 0, 0},
-    {"weir_stream_set_user", do_stream_user, STREAM, 0, 0},
+    {"weir_stream_set_urgency", do_urgency, BYTES, 0, 0},
+    {"weir_stream_set_user", do_stream_user, BYTES, 0, 0},
     {"weir_stream_get_info", do_stream_info, STREAM, 0, 0},
     {"weir_peer_list", do_peer_list, NO_HANDLE, 0, 0},
     {"weir_peer_get_info", do_peer_info, NO_HANDLE, 0, 0},
@@ -150,25 +192,42 @@ static const struct call calls[] = {
     {"weir_peer_add_address", do_add_address, NO_HANDLE, 0, 0},
     {"weir_peer_address", do_peer_address, NO_HANDLE, 0, 0},
     {"weir_peer_access", do_access, NO_HANDLE, 0, 0},
+    {"weir_peer_hear", do_hear, NO_HANDLE, 0, 0},
     {"weir_network_access", do_network, NO_HANDLE, 0, 0},
     {"weir_node_log_level", do_log_level, NO_HANDLE, 0, 0},
     {"weir_node_log", do_log, NO_HANDLE, 0, 0},
+    {"weir_node_limit_get_info", do_limit_info, NO_HANDLE, 0, 0},
+    {"weir_message_send", do_message_send, CONNECTION, 0, 0},
+    {"weir_message_read", do_message_read, REQUEST, 0, 0},
+    {"weir_request_send", do_request_send, CONNECTION, 0, 0},
+    {"weir_request_respond", do_respond, REQUEST, 0, 0},
+    {"weir_request_refuse", do_refuse, REQUEST, 0, 0},
+    {"weir_request_cancel", do_cancel, REQUEST, 0, 0},
+    {"weir_request_get_info", do_request_info, REQUEST, 0, 0},
+    {"weir_feed_open", do_feed_open, NO_HANDLE, 0, 0},
+    {"weir_feed_publish", do_publish, FEED, 0, 0},
+    {"weir_feed_add", do_add, FEED, 0, 0},
+    {"weir_feed_close", do_feed_close, EITHER_FEED, 0, 0},
+    {"weir_feed_subscribe", do_subscribe, CONNECTION, 0, 0},
+    {"weir_feed_read", do_feed_read, SUBSCRIPTION, 0, 0},
+    {"weir_feed_get_info", do_feed_info, EITHER_FEED, 0, 0},
+    {"weir_fetch_open", do_fetch_open, NO_HANDLE, 0, 0},
+    {"weir_fetch_add", do_fetch_add, FETCH, 0, 0},
+    {"weir_fetch_read", do_fetch_read, FETCH, 0, 0},
+    {"weir_fetch_reject", do_reject, FETCH, 0, 0},
+    {"weir_fetch_get_info", do_fetch_info, FETCH, 0, 0},
+    {"weir_fetch_cancel", do_fetch_cancel, FETCH, 0, 0},
+    {"weir_file_open", do_file, NO_HANDLE, 0, 0},
+    {"weir_child_open", do_child, NO_HANDLE, 0, 0},
+    {"weir_unix_open", do_unix, NO_HANDLE, 0, 0},
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
-
-static void expect(const char *name, const char *with, int64_t got, int64_t wanted)
-{
-    if (got == wanted) return;
-    fail_msg("%s with %s gave %lld (%s), not %lld (%s)", name, with, (long long)got,
-             weir_error_name((int32_t)got), (long long)wanted, weir_error_name((int32_t)wanted));
-}
-
-static struct api_world world;
 
 static int set_up(void **state)
 {
     (void)state;
     api_world_open(&world, WEIR_FIDELITY_PACKET);
+    api_world_fill(&world);
     return 0;
 }
 
@@ -177,6 +236,14 @@ static int tear_down(void **state)
     (void)state;
     api_world_close(&world);
     return 0;
+}
+
+/* The object of a's that a call is about. */
+static uint64_t right_of(const struct call *call)
+{
+    unsigned kind = API_NONE;
+    while ((call->kinds & OF(kind)) == 0) kind++;
+    return world.object[kind];
 }
 
 static int64_t wanted_of(int64_t in_table, int64_t usual)
@@ -188,10 +255,10 @@ static void test_no_node_is_an_error_of_its_own(void **state)
 {
     (void)state;
     for (int i = 0; i < CALLS; i++) {
-        expect(calls[i].name, "no node", calls[i].run(NULL, world.stream),
-               wanted_of(calls[i].null, WEIR_E_NULL));
+        api_expect(calls[i].name, "no node", calls[i].run(NULL, right_of(&calls[i])),
+                   wanted_of(calls[i].null, WEIR_E_NULL));
     }
-    expect("weir_node_free", "no node", weir_node_free(NULL), WEIR_E_NULL);
+    api_expect("weir_node_free", "no node", weir_node_free(NULL), WEIR_E_NULL);
 }
 
 static void test_a_closed_node_answers_closed_until_it_is_freed(void **state)
@@ -207,9 +274,9 @@ static void test_a_closed_node_answers_closed_until_it_is_freed(void **state)
     assert_int_equal(weir_node_close(world.a), 0);
     for (int n = 0; n < 2; n++) {
         for (int i = 0; i < CALLS; i++) {
-            uint64_t handle = calls[i].handle == STREAM ? world.stream : world.connection;
-            expect(calls[i].name, "a closed node", calls[i].run(tombstones[n], handle),
-                   wanted_of(calls[i].closed, WEIR_E_CLOSED));
+            api_expect(calls[i].name, "a closed node",
+                       calls[i].run(tombstones[n], right_of(&calls[i])),
+                       wanted_of(calls[i].closed, WEIR_E_CLOSED));
         }
         assert_int_equal(weir_last_error(tombstones[n], &error), 0);
         assert_int_equal(error.code, WEIR_E_CLOSED);
@@ -232,19 +299,43 @@ static void test_a_node_of_a_world_is_the_worlds(void **state)
     assert_int_equal(world.last_closed, WEIR_REASON_GOING_AWAY);
 }
 
-static void test_handles_of_another_kind_and_forged_ones_are_told_apart(void **state)
+static void test_handles_of_another_kind_are_told_apart(void **state)
 {
     (void)state;
     for (int i = 0; i < CALLS; i++) {
-        if (calls[i].handle == NO_HANDLE) continue;
-        uint64_t right = calls[i].handle == STREAM ? world.stream : world.connection;
-        uint64_t other = calls[i].handle == STREAM ? world.connection : world.stream;
-        const uint64_t stale[] = {0, right + 1, right ^ UINT64_C(1) << 30, UINT64_MAX,
+        if (calls[i].kinds == NO_HANDLE) continue;
+        for (unsigned kind = API_NONE + 1; kind < API_KINDS; kind++) {
+            if ((calls[i].kinds & OF(kind)) != 0) continue;
+            api_expect(calls[i].name, "a handle of another kind",
+                       calls[i].run(world.a, world.object[kind]), WEIR_E_KIND);
+        }
+    }
+    /* The second handle of a call is looked at too. */
+    for (unsigned kind = API_CONNECTION + 1; kind < API_KINDS; kind++) {
+        api_expect("weir_fetch_add", "no connection",
+                   weir_fetch_add(world.a, world.object[API_FETCH], world.object[kind]),
+                   WEIR_E_KIND);
+    }
+    assert_int_equal(weir_fetch_add(world.a, world.object[API_FETCH], 0), WEIR_E_STALE);
+    /* A request of ours is not answered by us, nor one of the peer's written. */
+    assert_int_equal(weir_request_respond(world.a, world.object[API_REQUEST], "x", 1, 0),
+                     WEIR_E_KIND);
+    assert_int_equal(weir_request_refuse(world.a, world.object[API_REQUEST], 1, 0, NULL),
+                     WEIR_E_KIND);
+    assert_int_equal(weir_stream_write(world.b, world.remote_request, "x", 1, 0), WEIR_E_KIND);
+}
+
+static void test_forged_handles_are_stale(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CALLS; i++) {
+        if (calls[i].kinds == NO_HANDLE) continue;
+        uint64_t right = right_of(&calls[i]);
+        const uint64_t stale[] = {0, right + 1000, right ^ UINT64_C(1) << 30, UINT64_MAX,
                                   right | UINT64_C(1) << 60};
-        expect(calls[i].name, "a handle of another kind", calls[i].run(world.a, other),
-               WEIR_E_KIND);
         for (int j = 0; j < 5; j++) {
-            expect(calls[i].name, "a forged handle", calls[i].run(world.a, stale[j]), WEIR_E_STALE);
+            api_expect(calls[i].name, "a forged handle", calls[i].run(world.a, stale[j]),
+                       WEIR_E_STALE);
         }
         weir_error error = {.size = sizeof error};
         assert_int_equal(weir_last_error(world.a, &error), 0);
@@ -261,177 +352,32 @@ static void test_handles_of_what_has_ended_are_stale(void **state)
     weir_connection_info info = {.size = sizeof info};
     assert_int_equal(weir_connection_get_info(world.a, world.connection, &info), 0);
     assert_int_equal(info.state, 2);
+    /* These are not of the connection: they go when they are given up, at once. */
+    assert_int_equal(weir_feed_close(world.a, world.object[API_FEED], 0), 0);
+    assert_int_equal(weir_feed_close(world.a, world.object[API_FEED], 0), WEIR_E_STALE);
+    assert_int_equal(weir_fetch_cancel(world.a, world.object[API_FETCH]), 0);
+    assert_int_equal(weir_fetch_cancel(world.a, world.object[API_FETCH]), WEIR_E_STALE);
     api_world_run(&world, 1000000);
     assert_int_equal(weir_connection_close(world.a, 0, 0, NULL), WEIR_E_STALE); /* a turn */
     api_world_run(&world, 1000000);
     for (int i = 0; i < CALLS; i++) {
-        if (calls[i].handle == NO_HANDLE) continue;
-        uint64_t handle = calls[i].handle == STREAM ? world.stream : world.connection;
-        expect(calls[i].name, "a stale handle", calls[i].run(world.a, handle), WEIR_E_STALE);
+        for (unsigned kind = API_NONE + 1; kind < API_KINDS; kind++) {
+            if (calls[i].kinds == NO_HANDLE) continue;
+            api_expect(calls[i].name, "a stale handle", calls[i].run(world.a, world.object[kind]),
+                       WEIR_E_STALE);
+        }
     }
 }
 
-struct answer {
-    const char *name;
-    int64_t got, wanted;
-};
-
-static void expect_all(const char *with, const struct answer *answers, size_t count)
+static void test_a_request_that_is_cancelled_is_stale_at_once(void **state)
 {
-    for (size_t i = 0; i < count; i++) {
-        expect(answers[i].name, with, answers[i].got, answers[i].wanted);
+    (void)state;
+    assert_int_equal(weir_request_cancel(world.a, world.object[API_REQUEST], 1), 0);
+    for (int i = 0; i < CALLS; i++) {
+        if ((calls[i].kinds & REQUEST) == 0) continue;
+        api_expect(calls[i].name, "a cancelled request",
+                   calls[i].run(world.a, world.object[API_REQUEST]), WEIR_E_STALE);
     }
-}
-#define EXPECT_ALL(with, table) expect_all(with, table, sizeof table / sizeof table[0])
-#define NULLED(name, call)                                                                         \
-    {                                                                                              \
-        name, call, WEIR_E_NULL                                                                    \
-    }
-
-static void test_missing_pointers_of_calls_without_a_node_are_named(void **state)
-{
-    weir_peer_id peer = world.peer_b;
-    weir_hash hash;
-    uint8_t key[WEIR_KEY_BYTES];
-    weir_world *w = world.world;
-    weir_node *made;
-    (void)state;
-    assert_int_equal(weir_hash_init(&hash), 0);
-    assert_int_equal(weir_key_generate(key, NULL), 0);
-    const struct answer table[] = {
-        NULLED("key_generate", weir_key_generate(NULL, NULL)),
-        NULLED("key_load path", weir_key_load(NULL, key, NULL)),
-        NULLED("key_load key", weir_key_load("/tmp/nothing", NULL, NULL)),
-        NULLED("key_save path", weir_key_save(NULL, key, NULL)),
-        NULLED("key_save key", weir_key_save("/tmp/nothing", NULL, NULL)),
-        NULLED("key_peer key", weir_key_peer(NULL, &peer)),
-        NULLED("key_peer peer", weir_key_peer(key, NULL)),
-        NULLED("peer_parse text", weir_peer_parse(NULL, &peer)),
-        NULLED("peer_parse peer", weir_peer_parse("x", NULL)),
-        NULLED("peer_format peer", weir_peer_format(NULL, text, sizeof text)),
-        NULLED("peer_format text", weir_peer_format(&peer, NULL, sizeof text)),
-        NULLED("address text", weir_address_normalize(NULL, text, sizeof text, NULL)),
-        NULLED("address out", weir_address_normalize("[::1]:1", NULL, 0, NULL)),
-        NULLED("node_create node", weir_node_create(NULL, NULL, NULL)),
-        NULLED("hash_init", weir_hash_init(NULL)),
-        NULLED("hash_update", weir_hash_update(NULL, "x", 1)),
-        NULLED("hash_update data", weir_hash_update(&hash, NULL, 1)),
-        NULLED("hash_final", weir_hash_final(NULL, key)),
-        NULLED("hash_final digest", weir_hash_final(&hash, NULL)),
-        NULLED("world_create", weir_world_create(NULL, NULL, NULL)),
-        NULLED("world_free", weir_world_free(NULL)),
-        NULLED("add_node world", weir_world_add_node(NULL, NULL, &made, NULL)),
-        NULLED("add_node node", weir_world_add_node(w, NULL, NULL, NULL)),
-        NULLED("world_link", weir_world_link(NULL, 0, 0, NULL)),
-        NULLED("world_run", weir_world_run(NULL, 0)),
-        NULLED("world_poll", weir_world_poll(NULL, 0, NULL, 0)),
-        NULLED("world_poll events", weir_world_poll(w, 0, NULL, 1)),
-    };
-    EXPECT_ALL("a missing pointer", table);
-    assert_int_equal(weir_world_now(NULL), 0);
-    assert_int_equal(weir_world_hash(NULL), 0);
-    /* Nothing to add is nothing missing. */
-    assert_int_equal(weir_hash_update(&hash, NULL, 0), 0);
-    assert_int_equal(weir_world_poll(w, 0, NULL, 0), 0);
-}
-
-static void test_missing_pointers_of_a_nodes_calls_are_named(void **state)
-{
-    weir_node *a = world.a;
-    uint64_t c = world.connection, s = world.stream;
-    weir_peer_id peer = world.peer_b;
-    weir_peer_info peer_info = {.size = sizeof peer_info};
-    (void)state;
-    const struct answer table[] = {
-        NULLED("listen", weir_node_listen(a, NULL)),
-        NULLED("node_address", weir_node_address(a, 0, NULL, 0)),
-        NULLED("node_invitation", weir_node_invitation(a, 0, NULL, 0)),
-        NULLED("serve", weir_node_serve(a, NULL, NULL)),
-        NULLED("unserve", weir_node_unserve(a, NULL)),
-        NULLED("node_poll", weir_node_poll(a, NULL, 1, 0)),
-        NULLED("peer", weir_node_peer(a, NULL)),
-        NULLED("last_error", weir_last_error(a, NULL)),
-        NULLED("statistics", weir_node_get_statistics(a, NULL)),
-        NULLED("metric", weir_node_metric(a, 0, NULL, NULL)),
-        NULLED("limit", weir_node_limit(a, 0, NULL, NULL)),
-        NULLED("dial", weir_node_dial(a, NULL, NULL)),
-        NULLED("connection_info", weir_connection_get_info(a, c, NULL)),
-        NULLED("report", weir_connection_report(a, c, NULL, 9)),
-        NULLED("observed", weir_connection_observed(a, c, NULL, 9)),
-        NULLED("open", weir_stream_open(a, c, NULL, NULL)),
-        NULLED("write", weir_stream_write(a, s, NULL, 1, 0)),
-        NULLED("peek", weir_stream_peek(a, s, NULL)),
-        NULLED("read", weir_stream_read(a, s, NULL, 1)),
-        NULLED("datagram_send", weir_datagram_send(a, s, NULL, 1)),
-        NULLED("datagram_read", weir_datagram_read(a, s, NULL, 1)),
-        NULLED("stream_info", weir_stream_get_info(a, s, NULL)),
-        NULLED("peer_list", weir_peer_list(a, NULL, 1)),
-        NULLED("peer_info peer", weir_peer_get_info(a, NULL, &peer_info)),
-        NULLED("peer_info info", weir_peer_get_info(a, &peer, NULL)),
-        NULLED("hold", weir_peer_hold(a, NULL)),
-        NULLED("release", weir_peer_release(a, NULL)),
-        NULLED("peer_dial", weir_peer_dial(a, NULL, NULL)),
-        NULLED("add_address peer", weir_peer_add_address(a, NULL, "[::1]:1")),
-        NULLED("add_address text", weir_peer_add_address(a, &peer, NULL)),
-        NULLED("peer_address peer", weir_peer_address(a, NULL, 0, text, sizeof text)),
-        NULLED("peer_address text", weir_peer_address(a, &peer, 0, NULL, 9)),
-        NULLED("peer_access", weir_peer_access(a, NULL, 0)),
-        NULLED("network_access", weir_network_access(a, NULL, 0)),
-        NULLED("log", weir_node_log(a, NULL, 1)),
-    };
-    EXPECT_ALL("a missing pointer", table);
-    assert_int_equal(weir_stream_write(a, s, NULL, 0, 0), 0);
-    assert_int_equal(weir_node_log(a, NULL, 0), 0);
-}
-
-static void test_numbers_out_of_range_are_named(void **state)
-{
-    weir_node *a = world.a;
-    weir_peer_id bad = {.len = 48}, garbage = {.len = 3, .bytes = {1, 2, 3}}, nobody = {0};
-    weir_event event;
-    weir_stream_info before = {.size = sizeof before}, info = {.size = sizeof info};
-    (void)state;
-    assert_int_equal(weir_stream_get_info(a, world.stream, &before), 0);
-    const struct answer table[] = {
-        {"poll without room", weir_node_poll(a, &event, 0, 0), WEIR_E_ARGUMENT},
-        {"close reason", weir_connection_close(a, world.connection, 0x10000000u, NULL),
-         WEIR_E_ARGUMENT},
-        {"reset reason", weir_stream_reset(a, world.stream, 0x10000000u), WEIR_E_ARGUMENT},
-        {"stop reason", weir_stream_stop(a, world.stream, 0x10000000u), WEIR_E_ARGUMENT},
-        {"drain reason", weir_node_drain(a, WEIR_REASON_TRANSPORT, 0), WEIR_E_ARGUMENT},
-        {"urgency", weir_stream_set_urgency(a, world.stream, 8), WEIR_E_ARGUMENT},
-        {"write flags", weir_stream_write(a, world.stream, "x", 1, 4), WEIR_E_ARGUMENT},
-        {"consume", weir_stream_consume(world.b, world.remote_stream, 2), WEIR_E_ARGUMENT},
-        {"log level", weir_node_log_level(a, 6), WEIR_E_ARGUMENT},
-        {"access", weir_peer_access(a, &world.peer_b, 3), WEIR_E_ARGUMENT},
-        {"network access", weir_network_access(a, "x", 3), WEIR_E_ARGUMENT},
-        {"shard", weir_world_poll(world.world, 1, &event, 1), WEIR_E_ARGUMENT},
-        {"link", weir_world_link(world.world, 3, 0, NULL), WEIR_E_ARGUMENT},
-        {"long peer id", weir_peer_hold(a, &bad), WEIR_E_PEER_ID},
-        {"no peer id", weir_peer_release(a, &garbage), WEIR_E_PEER_ID},
-        {"nobody", weir_peer_dial(a, &nobody, NULL), WEIR_E_PEER_ID},
-        {"nobody's text", weir_peer_format(&nobody, text, sizeof text), WEIR_E_PEER_ID},
-        {"address index", weir_node_address(a, 99, text, sizeof text), WEIR_E_NOT_FOUND},
-        {"address room", weir_node_address(a, 0, text, 3), WEIR_E_SPACE},
-        {"invitation index", weir_node_invitation(a, 99, text, sizeof text), WEIR_E_NOT_FOUND},
-        {"invitation room", weir_node_invitation(a, 0, text, 3), WEIR_E_SPACE},
-        {"metric index", weir_node_metric(a, 100000, NULL, &value), WEIR_E_NOT_FOUND},
-        {"limit index", weir_node_limit(a, 100000, NULL, &value), WEIR_E_NOT_FOUND},
-        {"protocol name", weir_stream_open(a, world.connection, "two words", NULL), WEIR_E_NAME},
-        {"served name", weir_node_serve(a, "", NULL), WEIR_E_NAME},
-        {"reserved name", weir_node_serve(a, "weir/mine", NULL), WEIR_E_NAME},
-        {"listen text", weir_node_listen(a, "here"), WEIR_E_ADDRESS},
-        {"dial text", weir_node_dial(a, "", NULL), WEIR_E_ADDRESS},
-        {"unserved", weir_node_unserve(a, "nothing"), WEIR_E_NOT_FOUND},
-        {"not held", weir_peer_release(a, &world.peer_b), WEIR_E_STATE},
-    };
-    EXPECT_ALL("a value out of range", table);
-    /* None of them did anything. */
-    assert_int_equal(weir_stream_write(a, world.stream, "y", 1, 0), 1);
-    assert_int_equal(weir_stream_get_info(a, world.stream, &info), 0);
-    assert_int_equal(info.urgency, 3);
-    assert_int_equal(info.write_state, 0);
-    assert_int_equal(info.bytes_written, before.bytes_written + 1);
 }
 
 static void test_finish_reset_and_stop_may_be_repeated(void **state)
@@ -480,11 +426,10 @@ int main(void)
         CASE(test_no_node_is_an_error_of_its_own),
         CASE(test_a_closed_node_answers_closed_until_it_is_freed),
         CASE(test_a_node_of_a_world_is_the_worlds),
-        CASE(test_handles_of_another_kind_and_forged_ones_are_told_apart),
+        CASE(test_handles_of_another_kind_are_told_apart),
+        CASE(test_forged_handles_are_stale),
         CASE(test_handles_of_what_has_ended_are_stale),
-        CASE(test_missing_pointers_of_calls_without_a_node_are_named),
-        CASE(test_missing_pointers_of_a_nodes_calls_are_named),
-        CASE(test_numbers_out_of_range_are_named),
+        CASE(test_a_request_that_is_cancelled_is_stale_at_once),
         CASE(test_finish_reset_and_stop_may_be_repeated),
         cmocka_unit_test(test_the_table_has_every_function_of_the_header),
     };

@@ -18,6 +18,7 @@ static int set_up(void **state)
 {
     (void)state;
     api_world_open(&world, WEIR_FIDELITY_MESSAGE);
+    api_world_fill(&world);
     return 0;
 }
 
@@ -80,25 +81,61 @@ static int64_t in_link(const void *o)
     return weir_world_link(world.world, 0, 0, o);
 }
 
+static int64_t in_message(const void *o)
+{
+    int64_t result = weir_message_send(world.a, world.connection, "ask", "x", 1, o);
+    return result > 0 ? 0 : result;
+}
+
+static int64_t in_request(const void *o)
+{
+    int64_t result = weir_request_send(world.a, world.connection, "ask", "x", 1, o);
+    return result > 0 ? weir_request_cancel(world.a, (uint64_t)result, 1) : result;
+}
+
+static int64_t in_feed(const void *o)
+{
+    int64_t result = weir_feed_open(world.a, "sized", o);
+    return result > 0 ? weir_feed_close(world.a, (uint64_t)result, 0) : result;
+}
+
+static int64_t in_fetch(const void *o)
+{
+    int64_t result = weir_fetch_open(world.a, "sized", o);
+    return result > 0 ? weir_fetch_cancel(world.a, (uint64_t)result) : result;
+}
+
+/* What must be given, for structs of which zero is no default. */
+static const weir_feed_options least_feed = {.kind = WEIR_FEED_SUM, .keys_max = 1};
+static const weir_fetch_options least_fetch = {.total_bytes = 1};
+enum { LEAST_BYTES = 16 };
+
 static const struct {
     const char *name;
     int64_t (*run)(const void *options);
     uint32_t size;
+    const void *least; /* NULL: nothing, else LEAST_BYTES */
 } ins[] = {
-    {"weir_node_options", in_create, sizeof(weir_node_options)},
-    {"weir_node_options of a world", in_add_node, sizeof(weir_node_options)},
-    {"weir_world_options", in_world, sizeof(weir_world_options)},
-    {"weir_serve_options", in_serve, sizeof(weir_serve_options)},
-    {"weir_dial_options", in_dial, sizeof(weir_dial_options)},
-    {"weir_dial_options of a peer", in_peer_dial, sizeof(weir_dial_options)},
-    {"weir_stream_options", in_open, sizeof(weir_stream_options)},
-    {"weir_link_options", in_link, sizeof(weir_link_options)},
+    {"weir_node_options", in_create, sizeof(weir_node_options), NULL},
+    {"weir_node_options of a world", in_add_node, sizeof(weir_node_options), NULL},
+    {"weir_world_options", in_world, sizeof(weir_world_options), NULL},
+    {"weir_serve_options", in_serve, sizeof(weir_serve_options), NULL},
+    {"weir_dial_options", in_dial, sizeof(weir_dial_options), NULL},
+    {"weir_dial_options of a peer", in_peer_dial, sizeof(weir_dial_options), NULL},
+    {"weir_stream_options", in_open, sizeof(weir_stream_options), NULL},
+    {"weir_link_options", in_link, sizeof(weir_link_options), NULL},
+    {"weir_message_options", in_message, sizeof(weir_message_options), NULL},
+    {"weir_request_options", in_request, sizeof(weir_request_options), NULL},
+    {"weir_feed_options", in_feed, sizeof(weir_feed_options), &least_feed},
+    {"weir_fetch_options", in_fetch, sizeof(weir_fetch_options), &least_fetch},
 };
 
 /* A struct of that size on the heap, so that the sanitizer sees a byte too many. */
 static int64_t try_in(unsigned which, uint32_t size, uint32_t allocated, bool last_set)
 {
     uint8_t *options = calloc(1, allocated);
+    if (ins[which].least != NULL && allocated >= LEAST_BYTES)
+        memcpy(options, ins[which].least, LEAST_BYTES);
     memcpy(options, &size, sizeof size);
     if (last_set) options[allocated - 1] = 1;
     int64_t result = ins[which].run(options);
@@ -127,7 +164,9 @@ static void test_options_of_every_size_are_judged(void **state)
         }
         expect(name, size - 1, try_in(i, size - 1, size, false), WEIR_E_SIZE);
         for (uint32_t shorter = 8; shorter <= size; shorter += 8) {
-            expect(name, shorter, try_in(i, shorter, shorter, false), 0);
+            bool is_enough = ins[i].least == NULL || shorter >= LEAST_BYTES;
+            expect(name, shorter, try_in(i, shorter, shorter, false),
+                   is_enough ? 0 : WEIR_E_ARGUMENT);
         }
         expect(name, size + 8, try_in(i, size + 8, size + 8, false), 0);
         expect(name, 4096, try_in(i, 4096, 4096, false), 0);
@@ -136,6 +175,10 @@ static void test_options_of_every_size_are_judged(void **state)
     }
     assert_int_equal(in_create(NULL), 0);
     assert_int_equal(in_open(NULL), 0);
+    assert_int_equal(in_message(NULL), 0);
+    assert_int_equal(in_request(NULL), 0);
+    assert_int_equal(in_feed(NULL), WEIR_E_ARGUMENT);
+    assert_int_equal(in_fetch(NULL), WEIR_E_NULL);
 }
 
 static int64_t out_error(void *o)
@@ -163,6 +206,41 @@ static int64_t out_peers(void *o)
     return weir_peer_list(world.a, o, 1) - 1;
 }
 
+static int64_t out_limit(void *o)
+{
+    return weir_node_limit_get_info(world.a, 0, o);
+}
+static int64_t out_request(void *o)
+{
+    return weir_request_get_info(world.a, world.object[API_REQUEST], o);
+}
+static int64_t out_feed(void *o)
+{
+    return weir_feed_get_info(world.a, world.object[API_FEED], o);
+}
+static int64_t out_subscription(void *o)
+{
+    return weir_feed_get_info(world.a, world.object[API_SUBSCRIPTION], o);
+}
+static int64_t out_fetch(void *o)
+{
+    return weir_fetch_get_info(world.a, world.object[API_FETCH], o);
+}
+
+/* Each reads the next item, which is made for it unless one waits. */
+static int64_t out_item(void *o)
+{
+    weir_feed_info info = {.size = sizeof info};
+    assert_int_equal(weir_feed_get_info(world.b, world.remote_feed, &info), 0);
+    weir_feed_info read = {.size = sizeof read};
+    assert_int_equal(out_subscription(&read), 0);
+    if (info.published == read.published) {
+        assert_int_equal(weir_feed_publish(world.b, world.remote_feed, "key", 3, "", 0), 1);
+        api_world_run(&world, 100000);
+    }
+    return weir_feed_read(world.a, world.object[API_SUBSCRIPTION], o, NULL, 0);
+}
+
 static const struct {
     const char *name;
     int64_t (*run)(void *out);
@@ -174,6 +252,12 @@ static const struct {
     {"weir_stream_info", out_stream, sizeof(weir_stream_info)},
     {"weir_peer_info", out_peer, sizeof(weir_peer_info)},
     {"weir_peer_info in a list", out_peers, sizeof(weir_peer_info)},
+    {"weir_limit_info", out_limit, sizeof(weir_limit_info)},
+    {"weir_request_info", out_request, sizeof(weir_request_info)},
+    {"weir_feed_info", out_feed, sizeof(weir_feed_info)},
+    {"weir_feed_info of a subscription", out_subscription, sizeof(weir_feed_info)},
+    {"weir_feed_item", out_item, sizeof(weir_feed_item)},
+    {"weir_fetch_info", out_fetch, sizeof(weir_fetch_info)},
 };
 
 static void test_out_structs_are_filled_up_to_their_size(void **state)
@@ -205,6 +289,36 @@ static void test_out_structs_are_filled_up_to_their_size(void **state)
             assert_int_equal(out[1], 0xeeeeeeee);
         }
     }
+}
+
+/* What weir_node_limit_get_info says is what weir_node_limit says, and more. */
+static void test_limits_say_where_they_come_from(void **state)
+{
+    weir_limit_info info = {.size = sizeof info};
+    weir_node_statistics totals = {.size = sizeof totals};
+    const char *name;
+    uint64_t value;
+    uint32_t i, counted = 0;
+    (void)state;
+    assert_int_equal(weir_node_get_statistics(world.a, &totals), 0);
+    for (i = 0; weir_node_limit(world.a, i, &name, &value) == 0; i++) {
+        assert_int_equal(weir_node_limit_get_info(world.a, i, &info), 0);
+        assert_string_equal(info.name, name);
+        assert_true(info.value == value);
+        assert_in_range(info.scope, 1, 5);
+        assert_true(info.unit[0] != '\0' && info.why[0] != '\0');
+        /* Nothing was cut. */
+        assert_true(strlen(info.unit) < sizeof info.unit - 1);
+        assert_true(strlen(info.why) < sizeof info.why - 1);
+        if (info.used == WEIR_NONE) continue;
+        counted++;
+        assert_true(info.used <= info.value);
+        if (strcmp(name, "node_memory") == 0) assert_true(info.used == totals.memory_bytes);
+        if (strcmp(name, "peers") == 0) assert_int_equal(info.used, 1);
+        if (strcmp(name, "requests_out") == 0) assert_int_equal(info.used, 1);
+    }
+    assert_int_equal(weir_node_limit_get_info(world.a, i, &info), WEIR_E_NOT_FOUND);
+    assert_true(counted >= 4);
 }
 
 static void test_a_list_lies_as_far_apart_as_the_caller_compiled_it(void **state)
@@ -418,6 +532,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_options_of_every_size_are_judged),
         CASE(test_out_structs_are_filled_up_to_their_size),
+        CASE(test_limits_say_where_they_come_from),
         CASE(test_a_list_lies_as_far_apart_as_the_caller_compiled_it),
         CASE(test_an_error_struct_of_impossible_size_stops_the_call),
         CASE(test_node_options_hold_to_their_ranges),

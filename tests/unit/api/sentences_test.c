@@ -130,6 +130,70 @@ static void test_options(void **state)
     assert_null(node);
 }
 
+static void serve_fails(weir_node *node, weir_serve_options options, const char *words)
+{
+    options.size = sizeof options;
+    assert_int_equal(weir_node_serve(node, "talk", &options), WEIR_E_ARGUMENT);
+    check_last(node, WEIR_E_ARGUMENT, words);
+}
+
+static void feed_fails(weir_node *node, weir_feed_options options, int32_t code, const char *words)
+{
+    options.size = sizeof options;
+    assert_int_equal(weir_feed_open(node, "news", &options), code);
+    check_last(node, code, words);
+}
+
+static void fetch_fails(weir_node *node, weir_fetch_options options, int32_t code,
+                        const char *words)
+{
+    options.size = sizeof options;
+    assert_int_equal(weir_fetch_open(node, "part", &options), code);
+    check_last(node, code, words);
+}
+
+static void test_messages_feeds_and_fetches(void **state)
+{
+    weir_node *node = make_node();
+    uint32_t both = WEIR_KIND_STREAM | WEIR_KIND_REQUEST;
+
+    (void)state;
+    serve_fails(node, (weir_serve_options){.kinds = both}, "kinds is one kind, or");
+    serve_fails(node, (weir_serve_options){.kinds = WEIR_KIND_MESSAGE},
+                "WEIR_OVERFLOW_DROP_NEW or WEIR_OVERFLOW_DROP_OLD");
+    serve_fails(node,
+                (weir_serve_options){.kinds = WEIR_KIND_REQUEST, .request_max_bytes = 1 << 20},
+                "request_chunked, or raise stream_window_bytes");
+    feed_fails(node, (weir_feed_options){.keys_max = 1}, WEIR_E_ARGUMENT, "WEIR_FEED_*");
+    feed_fails(node, (weir_feed_options){.kind = 1}, WEIR_E_ARGUMENT, "keys_max must be given");
+    feed_fails(node, (weir_feed_options){.kind = 1, .keys_max = 1 << 20}, WEIR_E_LIMIT,
+               "feed_keys");
+    fetch_fails(node, (weir_fetch_options){.part_bytes = 1024}, WEIR_E_ARGUMENT,
+                "total_bytes must be given");
+    fetch_fails(node, (weir_fetch_options){.total_bytes = 1, .part_bytes = 1}, WEIR_E_ARGUMENT,
+                "1 KiB to 16 MiB");
+    fetch_fails(node, (weir_fetch_options){.total_bytes = 1 << 30, .part_bytes = 1024},
+                WEIR_E_LIMIT, "make part_bytes larger");
+    assert_int_equal(weir_node_free(node), 0);
+}
+
+static void test_files_and_children(void **state)
+{
+    static char argument[20000];
+    const char *const arguments[] = {"true", argument, NULL};
+    weir_node *node = make_node();
+
+    (void)state;
+    assert_int_equal(weir_file_open(node, folder, 3, 0, 0), WEIR_E_ARGUMENT);
+    check_last(node, WEIR_E_ARGUMENT, "one of WEIR_FILE_READ, WRITE and APPEND");
+    memset(argument, 'a', sizeof argument - 1);
+    assert_int_equal(weir_unix_open(node, argument, 0), WEIR_E_ARGUMENT);
+    check_last(node, WEIR_E_ARGUMENT, "at most 4095 bytes");
+    assert_int_equal(weir_child_open(node, arguments, 0), WEIR_E_ARGUMENT);
+    check_last(node, WEIR_E_ARGUMENT, "at most 16 KiB");
+    assert_int_equal(weir_node_free(node), 0);
+}
+
 /* The port of an address, as text after the colon of the invitation. */
 static unsigned port_of(weir_node *node, uint32_t i)
 {
@@ -327,6 +391,8 @@ int main(void)
         cmocka_unit_test(test_every_number_has_its_own_sentence),
         cmocka_unit_test(test_key_files),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_messages_feeds_and_fetches),
+        cmocka_unit_test(test_files_and_children),
         cmocka_unit_test(test_listening),
         cmocka_unit_test(test_dialling),
     };

@@ -133,6 +133,23 @@ bool node_is_closed(const struct node *node)
     return node->is_closed;
 }
 
+/* It has no local streams. */
+int64_t node_local_peek(const struct node *node, uint64_t token, const uint8_t **data, bool *fin)
+{
+    (void)node;
+    (void)token;
+    *data = NULL;
+    *fin = false;
+    return WEIR_E_STALE;
+}
+
+int64_t node_local_credit(struct node *node, uint64_t token)
+{
+    (void)node;
+    (void)token;
+    return WEIR_E_STALE;
+}
+
 struct metrics *node_metrics(struct node *node)
 {
     return &node->metrics;

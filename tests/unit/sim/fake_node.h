@@ -125,6 +125,23 @@ static void fake_on_deadline(struct node *n, uint64_t now_us)
     }
 }
 
+/* It has no local streams. */
+int64_t node_local_peek(const struct node *n, uint64_t token, const uint8_t **data, bool *fin)
+{
+    (void)n;
+    (void)token;
+    *data = NULL;
+    *fin = false;
+    return WEIR_E_STALE;
+}
+
+int64_t node_local_credit(struct node *n, uint64_t token)
+{
+    (void)n;
+    (void)token;
+    return WEIR_E_STALE;
+}
+
 int64_t node_input(struct node *n, const struct node_input *in)
 {
     WEIR_ASSERT(!n->is_closed);
