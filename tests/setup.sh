@@ -43,6 +43,8 @@ have() {
     pkg-config) command -v pkg-config >/dev/null 2>&1 ;;
     libuv) pkg-config --exists 'libuv >= 1.44' 2>/dev/null ;;
     libsodium) pkg-config --exists 'libsodium >= 1.0.18' 2>/dev/null ;;
+    liblua5.4) pkg-config --exists lua5.4 2>/dev/null ;;
+    libcbor) pkg-config --exists libcbor 2>/dev/null ;;
     cmocka) pkg-config --exists cmocka 2>/dev/null ;;
     sanitizers) compiles "${CC:-cc} -fsanitize=address,undefined" c ;;
     clang) compiles clang c ;;
@@ -59,6 +61,8 @@ package() {
     make) echo 'make ninja-build' ;; # make is what CMake looks for by itself, ninja is faster
     libuv) echo libuv1-dev ;;
     libsodium) echo libsodium-dev ;;
+    liblua5.4) echo liblua5.4-dev ;;
+    libcbor) echo libcbor-dev ;;
     cmocka) echo libcmocka-dev ;;
     fuzzer) echo 'clang libclang-rt-dev' ;;
     *) echo "$1" ;;
@@ -88,7 +92,7 @@ setup() {
     setup_things=
     for setup_set in "$@"; do
         case $setup_set in
-        build) setup_things="$setup_things cc cmake make pkg-config libuv libsodium" ;;
+        build) setup_things="$setup_things cc cmake make pkg-config libuv libsodium liblua5.4 libcbor" ;;
         tests) setup_things="$setup_things cmocka c++ sanitizers clang fuzzer"; know_localhost ;;
         *) say "setup: the sets are build and tests, not '$setup_set'"; exit 1 ;;
         esac

@@ -1002,7 +1002,7 @@ typedef struct weir_feed_options {
     uint32_t keys_max;         /**< keys (STATE, SUM) or events kept (DROP_OLDEST); must be given;
                                     at most the limit feed_keys */
     uint32_t item_max_bytes;   /**< longest value; 0: 1 KiB; at most the limit feed_item */
-    uint32_t subscribers_max;  /**< 0: 1024 */
+    uint32_t subscribers_max;  /**< 0: 1024; of them at most 4 on one connection */
     uint32_t urgency_plus1;    /**< 0 = default (3) */
     uint64_t user;             /**< reserved for events of the feed: 0 */
 } weir_feed_options;

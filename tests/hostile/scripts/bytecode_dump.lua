@@ -1,0 +1,3 @@
+-- Tries to get bytecode to change it.
+-- expect: error
+return string.dump(function() end)

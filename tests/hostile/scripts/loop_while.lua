@@ -1,0 +1,4 @@
+-- Tries to run forever.
+-- expect: instructions
+while true do
+end

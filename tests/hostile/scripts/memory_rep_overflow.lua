@@ -1,0 +1,3 @@
+-- Tries to overflow a size.
+-- expect: error
+return ("xx"):rep(math.maxinteger)

@@ -1,0 +1,3 @@
+-- Tries to see the collector at work through a weak table.
+-- expect: error
+setmetatable({}, { __mode = "k" })

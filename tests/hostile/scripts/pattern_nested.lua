@@ -1,0 +1,3 @@
+-- Tries a pattern that nests deep.
+-- expect: error
+return ("x"):rep(100000):find(("(x"):rep(100))
