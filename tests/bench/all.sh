@@ -45,6 +45,9 @@ all() {
     run idle
     [ -n "$quick" ] || run idle --peers 20000
     run urgent
+    run fetch
+    run feeds
+    [ ! -f "$dir/lua" ] || run lua
     [ ! -f "$dir/peers" ] || run peers
 }
 
