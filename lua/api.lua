@@ -80,7 +80,7 @@ return {
       returns = "true | nil, sentence, name", yields = true,
       text = "Fetches `size` bytes in parts from several peers at once. from: a list or view of peers; range: P.NAME; "
         .. "what: told with each request; into: a function(offset, bytes), or a path in the granted folder; hashes: the "
-        .. "BLAKE2b-256 of each part, joined; have: a list of part numbers (from 1) that are here; progress: true, or a "
+        .. "BLAKE2b-256 of each part, joined; have: a list of part numbers (from 1) that are here, without which a file is emptied first; progress: true, or a "
         .. "function(done, size)." },
     { name = "connect", where = "handler", args = "address", returns = "peer | nil, sentence, name", yields = true,
       text = 'Dials "host:port", an invitation or a multiaddr.' },
@@ -91,7 +91,7 @@ return {
         .. 'jitter, from one budget of retries. rank: "random", "rtt", "score", "oldest".' },
     { name = "after", where = "handler", args = "time, function(self)", returns = "timer",
       text = "Once, give or take a tenth. timer:cancel()." },
-    { name = "now", where = "handler", args = "", returns = "microseconds", text = "The node's clock." },
+    { name = "now", where = "handler", args = "", returns = "microseconds", text = "The node's clock: only differences mean something, and only here." },
     { name = "quit", where = "handler", args = "[code]", returns = "", text = "Ends the program." },
     { name = "args", where = "handler", value = true, text = "What stands behind `--`, a read-only array of strings." },
     { name = "print", where = "any", args = "...", returns = "", text = "A line of output." },

@@ -76,7 +76,7 @@ function open(peer, stream, urgency) end
 --- `for key, value, missed in follow(peer, P.prices) do`. value nil: the key is gone. missed: how many values were merged into this one or dropped before it.
 function follow(peer, feed) end
 
---- Fetches `size` bytes in parts from several peers at once. from: a list or view of peers; range: P.NAME; what: told with each request; into: a function(offset, bytes), or a path in the granted folder; hashes: the BLAKE2b-256 of each part, joined; have: a list of part numbers (from 1) that are here; progress: true, or a function(done, size).
+--- Fetches `size` bytes in parts from several peers at once. from: a list or view of peers; range: P.NAME; what: told with each request; into: a function(offset, bytes), or a path in the granted folder; hashes: the BLAKE2b-256 of each part, joined; have: a list of part numbers (from 1) that are here, without which a file is emptied first; progress: true, or a function(done, size).
 function fetch(options) end
 
 --- Dials "host:port", an invitation or a multiaddr.
@@ -94,7 +94,7 @@ function tries(options) end
 --- Once, give or take a tenth. timer:cancel().
 function after(time, handler) end
 
---- The node's clock.
+--- The node's clock: only differences mean something, and only here.
 function now() end
 
 --- Ends the program.

@@ -151,10 +151,10 @@ static void kill_late(struct locals *locals, uint64_t now_us)
 
 static void run_one(struct local *l, struct node *node, uint64_t now_us)
 {
-    if (l->kind == NODE_LOCAL_FILE)
-        local_file_run(l, node, now_us);
-    else
+    if (local_is_pipe(l))
         local_pipe_run(l, node, now_us);
+    else
+        local_file_run(l, node, now_us);
 }
 
 void locals_run(struct locals *locals, struct node *node, uint64_t now_us)
@@ -183,7 +183,7 @@ void locals_flush(struct locals *locals, struct node *node, uint64_t now_us)
         struct local *l = list_entry(link, struct local, ready_link);
 
         next = link->next;
-        if (l->kind != NODE_LOCAL_FILE) local_pipe_write(l, node, now_us);
+        if (local_is_pipe(l)) local_pipe_write(l, node, now_us);
     }
 }
 

@@ -12,7 +12,8 @@
  * gives node its inputs, from a turn. Files go through libuv's threads, one operation of each at a
  * time. Pipes and sockets are watched, and read or written when they are ready: so that SIGPIPE can
  * be kept away without changing the program's signals, and no byte is read that node has no room
- * for. A pipe is watched for reading only while there is credit. */
+ * for. A pipe is watched for reading only while there is credit. A path that leads to a FIFO, or to
+ * a terminal that is read, is such a pipe. */
 
 enum {
     LOCAL_PIECE_BYTES = 65536,   /**< read or written at a time */

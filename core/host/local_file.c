@@ -3,8 +3,9 @@
  *
  *   open, stat, then reads as credit allows or writes as bytes wait, fsync after the last, close
  *
- * A file is opened without waiting for anybody (O_NONBLOCK), and only what reads and writes like a
- * file is taken: a FIFO could hold a thread of libuv's for ever. */
+ * A file is opened without waiting for anybody (O_NONBLOCK). A FIFO, or a device that is read,
+ * could hold a thread of libuv's for ever (nobody types): it is polled like a pipe (local_pipe.c),
+ * if epoll takes it. What it refuses (/dev/null) never waits. */
 #include "base/assert.h"
 #include "host/local_item.h"
 #include <fcntl.h>
@@ -29,10 +30,12 @@ static int open_flags(const struct local *l)
 /* The operation's facts, while the request has them. */
 static void take_stat(struct local *l, const uv_stat_t *st)
 {
+    bool is_read = (l->flags & WEIR_FILE_READ) != 0, is_fifo = S_ISFIFO(st->st_mode);
     bool is_device = S_ISCHR(st->st_mode) || S_ISBLK(st->st_mode);
 
     l->is_seekable = S_ISREG(st->st_mode) && (l->flags & WEIR_FILE_APPEND) == 0;
-    if (!S_ISREG(st->st_mode) && !is_device) l->result = UV_EINVAL;
+    l->is_pollable = is_fifo || (S_ISCHR(st->st_mode) && is_read);
+    if (!S_ISREG(st->st_mode) && !is_device && !is_fifo) l->result = UV_EINVAL;
     if (l->result == 0) l->result = (int64_t)(st->st_size > INT64_MAX ? 0 : st->st_size);
 }
 
@@ -133,6 +136,9 @@ static void take_result(struct local *l, struct node *node, uint64_t now_us)
     case LOCAL_FILE_OPEN: l->fd = (uv_file)result; break;
     case LOCAL_STAT:
         l->is_checked = true;
+        if (l->is_pollable && !l->is_given_up && l->error == 0)
+            l->error = local_error(local_pipe_adopt(l));
+        if (l->error != 0) return;
         (void)local_tell(l, node, NODE_LOCAL_OPENED, (uint64_t)result, NULL, 0, now_us);
         break;
     case LOCAL_READ:
@@ -195,6 +201,10 @@ void local_file_run(struct local *l, struct node *node, uint64_t now_us)
     if (l->op != LOCAL_IDLE) {
         if (!l->is_done) return;
         take_result(l, node, now_us);
+    }
+    if (l->is_polled) {
+        local_pipe_run(l, node, now_us);
+        return;
     }
     is_over = l->error != 0 || l->is_given_up || l->is_end || l->is_synced;
     if (l->fd < 0) {

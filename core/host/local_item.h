@@ -33,6 +33,8 @@ struct local {
     enum local_op op;          /**< LOCAL_IDLE: none */
     bool is_done;              /**< op is, with this result */
     bool is_checked;           /**< it is of a kind that is read and written */
+    bool is_pollable;          /**< a FIFO, or a device to read: perhaps polled ... */
+    bool is_polled;            /**< ... and it is: `in` or `out` has it, as a child's pipe */
     bool is_seekable, is_end, is_synced;
     int64_t result;
     uv_file fd;
@@ -40,7 +42,7 @@ struct local {
     uint8_t *bytes;            /**< of the operation; NULL: idle */
     size_t held;               /**< that node has not taken yet */
 
-    /* A child, a Unix socket. */
+    /* A child, a Unix socket, a file that is polled. */
     struct local_end in, out;
     uv_process_t process;
     bool is_running;
@@ -71,6 +73,14 @@ void local_pipe_run(struct local *l, struct node *node, uint64_t now_us);
 void local_pipe_write(struct local *l, struct node *node, uint64_t now_us);
 /** Watch a descriptor that becomes the end's. @return 0 or libuv's error (it is closed) */
 int local_end_open(struct local *l, struct local_end *end, int fd);
+/** From now on the open file goes on as a pipe does, when the system can say that it is ready.
+ *  @return 0, also when it stays a file; or libuv's error */
+int local_pipe_adopt(struct local *l);
+/** Whether it is read and written by local_pipe_*, not by threads. */
+static inline bool local_is_pipe(const struct local *l)
+{
+    return l->kind != NODE_LOCAL_FILE || l->is_polled;
+}
 void local_end_close(struct local_end *end);
 
 /* local_child.c */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What is read and written as it becomes ready: a child's standard input and output, a Unix socket.
- * Each direction is a descriptor of its own (a socket's is doubled): so both are ended alike. */
+/* What is read and written as it becomes ready: a child's standard input and output, a Unix socket,
+ * a FIFO, a terminal. Each direction is a descriptor of its own (a socket's is doubled): so both
+ * are ended alike. */
 #include "base/assert.h"
 #include "host/local_item.h"
 #include <errno.h>
@@ -33,17 +34,38 @@ static void on_closed(uv_handle_t *handle)
     local_release(l);
 }
 
-int local_end_open(struct local *l, struct local_end *end, int fd)
+/* On failure fd stays the caller's. */
+static int take(struct local *l, struct local_end *end, int fd)
 {
     int result = uv_poll_init(l->locals->loop, &end->poll, fd);
 
-    if (result != 0) {
-        (void)close(fd);
-        return result;
-    }
+    if (result != 0) return result;
     end->poll.data = l;
     end->fd = fd;
     l->handles++;
+    return 0;
+}
+
+int local_end_open(struct local *l, struct local_end *end, int fd)
+{
+    int result = take(l, end, fd);
+
+    if (result != 0) (void)close(fd);
+    return result;
+}
+
+int local_pipe_adopt(struct local *l)
+{
+    struct locals *locals = l->locals;
+    int result;
+
+    if (locals->buffer == NULL) locals->buffer = mem_alloc(locals->mem, LOCAL_PIECE_BYTES);
+    if (locals->buffer == NULL) return UV_ENOMEM;
+    result = take(l, (l->flags & WEIR_FILE_READ) != 0 ? &l->in : &l->out, l->fd);
+    if (result == UV_EPERM) return 0; /* of epoll: it is always ready */
+    if (result != 0) return result;
+    l->fd = -1;
+    l->is_polled = l->is_begun = true;
     return 0;
 }
 
@@ -133,12 +155,17 @@ static ssize_t write_once(const struct local *l, const void *data, size_t len)
     return n;
 }
 
-/* The other side reads no more: node hears it, and nothing is lost that could still arrive. */
-static void broken(struct local *l, struct node *node, uint64_t now_us)
+/* The other side reads no more: node hears it, and nothing is lost that could still arrive. A FIFO
+ * has no other direction: it ends. */
+static void broken(struct local *l, struct node *node, int uv_error, uint64_t now_us)
 {
     struct node_input in = {.kind = NODE_INPUT_LOCAL, .now_us = now_us};
 
     local_end_close(&l->out);
+    if (l->kind == NODE_LOCAL_FILE) {
+        l->error = local_error(uv_error);
+        return;
+    }
     in.local.fact = NODE_LOCAL_WROTE;
     in.local.token = l->token;
     in.local.error = WEIR_E_STOPPED;
@@ -166,7 +193,7 @@ void local_pipe_write(struct local *l, struct node *node, uint64_t now_us)
         if (n > 0) {
             (void)local_tell(l, node, NODE_LOCAL_WROTE, (uint64_t)n, NULL, 0, now_us);
         } else if (n < 0 && errno != EAGAIN) {
-            broken(l, node, now_us);
+            broken(l, node, uv_translate_sys_error(errno), now_us);
         } else {
             watch(l, &l->out, UV_WRITABLE);
             return;
@@ -225,7 +252,7 @@ void local_pipe_run(struct local *l, struct node *node, uint64_t now_us)
     run_read(l, node, now_us);
     if (l->is_running) return;
     if (l->error == 0 && l->in.fd >= 0) return;
-    if (l->error == 0 && l->kind == NODE_LOCAL_UNIX && l->out.fd >= 0) return;
+    if (l->error == 0 && l->kind != NODE_LOCAL_CHILD && l->out.fd >= 0) return;
     local_end_close(&l->in);
     local_end_close(&l->out);
     local_finish(l, node, now_us);

@@ -915,7 +915,8 @@ typedef struct weir_request_options {
                                     first byte came: give up with WEIR_REASON_TOO_SLOW; 0: 10 s;
                                     WEIR_NONE: whenever */
     uint64_t deadline_us;      /**< until the response is there (WEIR_CHUNKED: whole); 0: 30 s;
-                                    WEIR_NONE: none */
+                                    WEIR_NONE: none. A connection on which nothing is heard for the
+                                    idle timeout ends before, unless weir_peer_hold keeps it up */
     uint64_t response_max_bytes; /**< 0: the first stream window (128 KiB), which is the most of a
                                     response that is not WEIR_CHUNKED */
     uint64_t user;             /**< the request's user tag */
@@ -1178,7 +1179,9 @@ WEIR_API int32_t weir_fetch_cancel(weir_node *node, uint64_t fetch);
 #define WEIR_FILE_NEW 8u       /**< with WRITE: it must not exist */
 #define WEIR_FILE_KEEP 16u     /**< with WRITE: do not empty it, whatever the offset */
 
-/** Open a file as a stream.
+/** Open a file as a stream. Pipes with a name and terminals are read as they come; a pipe that
+ *  nobody reads cannot be written to (WEIR_E_IO), one whose reader leaves ends with
+ *  WEIR_E_PEER_CLOSED.
  *  @param offset  with WEIR_FILE_READ: where to begin; with WRITE: where to begin to write; if it
  *                 is not 0, what is there is kept
  *  @return the stream's handle (positive); WEIR_E_ARGUMENT; WEIR_E_LIMIT (local_streams). What the

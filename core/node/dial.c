@@ -198,7 +198,10 @@ static int try_target(struct node *node, struct dial *dial, struct dial_target *
     struct transport *t = state_transport(node, target->endpoint.family);
     const struct special_row *row = special_of(&target->endpoint);
     const char *why = NULL;
-    if (!special_may_dial(&target->endpoint, target->provenance, NULL, &why)) {
+    /* What was heard is in the book only because peers.c asked who told it, and from where. */
+    enum address_provenance provenance =
+        target->provenance == ADDRESS_HEARD ? ADDRESS_CONFIGURED : target->provenance;
+    if (!special_may_dial(&target->endpoint, provenance, NULL, &why)) {
         size_t len = 0;
         const char *parts[] = {why, row == NULL ? "" : ": ", row == NULL ? "" : row->name};
         for (unsigned i = 0; i < 3; i++) {

@@ -188,6 +188,7 @@ struct subscription {
     struct owner owner;
     struct stream *stream;     /**< NULL: it is over, or let go */
     uint64_t connection, user; /**< a handle; a tag */
+    struct peer_id peer;       /**< whose connection is kept up */
     uint32_t kind;             /**< 0: not known yet */
     uint32_t reason;           /**< of the end */
     int error;

@@ -11,6 +11,7 @@
 #include "node/errors.h"
 #include "node/events.h"
 #include "node/feed.h"
+#include "node/peers.h"
 #include "node/stream_head.h"
 #include <string.h>
 
@@ -160,7 +161,10 @@ static bool next_event(struct node *node, struct owner *o, weir_event *event)
 
 static void release(struct node *node, struct owner *o)
 {
-    state_release(node, o, sizeof(struct subscription));
+    struct subscription *sub = list_entry(o, struct subscription, owner);
+    /* Values may be far apart: the connection is kept up meanwhile. */
+    (void)peers_keep(node, &sub->peer, false);
+    state_release(node, sub, sizeof *sub);
 }
 
 static const struct owner_ops ops = {
@@ -199,7 +203,12 @@ int64_t feed_in_subscribe(struct node *node, const struct node_call *call)
     if (sub == NULL) return error;
     sub->connection = c->handle;
     sub->user = call->number;
-    error = owner_begin(node, &sub->owner, &ops, HANDLE_SUBSCRIPTION);
+    sub->peer = conns_peer(c);
+    error = peers_keep(node, &sub->peer, true);
+    if (error == 0) {
+        error = owner_begin(node, &sub->owner, &ops, HANDLE_SUBSCRIPTION);
+        if (error != 0) (void)peers_keep(node, &sub->peer, false);
+    }
     if (error != 0) {
         state_release(node, sub, sizeof *sub);
         return error;

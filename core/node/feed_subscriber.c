@@ -16,7 +16,8 @@
 enum {
     AHEAD_BYTES = 16384,
     AHEAD_ITEMS = 2,
-    LINGER_US = 100000 /* for a reader to read the last items before a drain closes */
+    PER_CONNECTION = 4, /* of one feed: a peer needs one, and places are for many */
+    LINGER_US = 100000  /* for a reader to read the last items before a drain closes */
 };
 
 /* The memory is the connection's: a peer with many subscriptions uses up its own share. */
@@ -355,11 +356,27 @@ static void release(struct node *node, struct owner *o)
 static const struct owner_ops ops = {
     .on_stream = on_stream, .on_time = on_time, .release = release};
 
+/* Whether this connection has as many subscriptions to the feed as one may. What is looked at is
+ * the peer's own: it bounds its streams. */
+static bool has_its_share(const struct feed *feed, const struct stream *s)
+{
+    const struct stream *other;
+    uint32_t cursor = 0, count = 0;
+    while (count < PER_CONNECTION &&
+           (other = map_next(&s->conn->streams->by_id, &cursor)) != NULL) {
+        if ((other->node_flags & STREAM_OWNED) == 0 || other->node_data == NULL) continue;
+        if (((const struct owner *)other->node_data)->ops != &ops) continue;
+        count += ((const struct subscriber *)other->node_data)->feed == feed;
+    }
+    return count == PER_CONNECTION;
+}
+
 /* Why a subscription is refused; NONE: it is not. */
 static uint32_t refusal_of(const struct node *node, const struct feed *feed, const struct stream *s)
 {
     const struct conn_streams *st = s->conn->streams;
     if (!s->has_out) return WEIR_REASON_KIND;
+    if (has_its_share(feed, s)) return WEIR_REASON_LIMIT;
     if (feed->subscribers_count >= feed->subscribers_max) return WEIR_REASON_FULL;
     /* A reader gives credit anew when half of its window is used, and of the connection's an eighth
      * is for short things: a longer frame might never be taken whole. */

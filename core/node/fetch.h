@@ -165,8 +165,6 @@ void fetch_look(struct node *node, struct fetch *f);
 void fetch_blame(struct node *node, struct fetch *f, int peer, uint32_t reason);
 /** Nothing more is asked for, and nobody is held. */
 void fetch_leave_all(struct node *node, struct fetch *f);
-/** Keep a peer's connection up, or no longer. Counted. @return 0 or WEIR_E_* */
-int fetch_hold(struct node *node, const struct peer_id *peer, bool held);
 
 /* A part in flight: fetch_part.c. */
 

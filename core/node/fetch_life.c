@@ -41,16 +41,9 @@ static void drop_asked(struct node *node, struct fetch *f)
     }
 }
 
-int fetch_hold(struct node *node, const struct peer_id *peer, bool held)
-{
-    struct node_call call = {.kind = held ? NODE_CALL_PEER_HOLD : NODE_CALL_PEER_RELEASE,
-                             .peer = peer};
-    return (int)peers_on_call(node, &call);
-}
-
 static void leave_peer(struct node *node, struct fetch *f, uint8_t peer)
 {
-    (void)fetch_hold(node, &f->held[peer], false);
+    (void)peers_keep(node, &f->held[peer], false);
     fetch_plan_remove_peer(&f->plan, peer);
 }
 

@@ -7,6 +7,7 @@
 #include "node/drain.h"
 #include "node/errors.h"
 #include "node/fetch.h"
+#include "node/peers.h"
 #include "node/stream_head.h"
 #include <string.h>
 
@@ -194,11 +195,11 @@ static int fetch_add(struct node *node, struct fetch *f, uint64_t connection)
     c->transport->ops->conn_info(c, &info);
     if (most > FETCH_PEERS_MAX) most = FETCH_PEERS_MAX;
     const struct peer_id id = conns_peer(c);
-    error = fetch_hold(node, &id, true);
+    error = peers_keep(node, &id, true);
     if (error != 0) return error;
     int peer = fetch_plan_add_peer(&f->plan, connection, info.rtt_us, (uint32_t)most, node->now_us);
     if (peer < 0) {
-        (void)fetch_hold(node, &id, false);
+        (void)peers_keep(node, &id, false);
         struct limit_record limit = {.scope = LIMIT_SCOPE_NODE,
                                      .name = LIMIT_FETCH_PEERS,
                                      .side = LIMIT_SIDE_LOCAL,

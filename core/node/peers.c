@@ -353,6 +353,11 @@ static int64_t on_add_address(struct node *node, const struct node_call *call)
     return error < 0 ? error : 0;
 }
 
+int peers_keep(struct node *node, const struct peer_id *peer, bool keep)
+{
+    return (int)(keep ? on_hold(node, peer) : on_release(node, peer));
+}
+
 int64_t peers_on_call(struct node *node, const struct node_call *call)
 {
     switch (call->kind) {

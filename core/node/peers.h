@@ -27,6 +27,10 @@ void peers_note_success(struct node *node, const struct peer_id *peer,
 void peers_note_failure(struct node *node, const struct peer_id *peer,
                         const struct multiaddr *address);
 
+/** Keep the connection to a peer up for something of node's own, or no longer. Counted, as
+ *  weir_peer_hold. @return 0 or WEIR_E_* */
+int peers_keep(struct node *node, const struct peer_id *peer, bool keep);
+
 /** Every NODE_CALL_PEER_* but DIAL, and NETWORK_ACCESS. */
 int64_t peers_on_call(struct node *node, const struct node_call *call);
 #endif

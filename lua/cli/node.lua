@@ -22,6 +22,14 @@ function M.read(path)
             return weir.embedded(name), name, true
         end
     end
+    local look_alike = io.open(path .. ".lua", "rb")
+    if look_alike then
+        look_alike:close()
+        M.fail(("%s (did you mean '%s.lua'?)"):format(why or path, path))
+    end
+    if not path:find("/", 1, true) and not path:find("%.lua$") then
+        why = ("%s: there is no such file, and no script of this name comes with weir"):format(path)
+    end
     M.fail(why or path .. ": it cannot be read")
 end
 
@@ -74,6 +82,8 @@ function M.allow(list)
                 if kind ~= "folder" then M.fail(folder .. " is not a folder") end
                 if files then M.fail("--allow fs=FOLDER: one folder can be granted", 2) end
                 files = folder
+            elseif word == "fs" or word == "fs=" then
+                M.fail("--allow fs: which folder is missing: --allow fs=FOLDER", 2)
             elseif grants[word] then
                 bits = bits | grants[word]
             else

@@ -7,8 +7,14 @@ local node, screen = weir.module("node"), weir.module("screen")
 local script = [[
 local P = protocol "repl/1" { serve = 1 }
 local names = { %s }
+local instead = {
+    use = ": weir repl --use NAME makes a script a word", exit = ": quit() ends",
+    help = ": docs/lua.md has every word, weir repl --help the rest",
+    os = ": now() is the clock, env(name) the environment",
+}
 setmetatable(names, { __index = function(_, name)
-    error(("there is no '%%s' here"):format(tostring(name)), 2)
+    name = tostring(name)
+    error(("there is no '%%s' here%%s"):format(name, instead[name] or ""), 2)
 end })
 names.it = false
 
@@ -69,9 +75,11 @@ end
 
 -- Whether more has to come before this is a statement.
 local function is_open(text)
-    if load("return " .. text, "=line", "t", {}) then return false end
-    local f, why = load(text, "=line", "t", {})
-    return not f and why:find("<eof>", 1, true) ~= nil
+    local f, why = load("return " .. text, "=line", "t", {})
+    if f then return false end
+    if why:find("near <eof>", 1, true) then return true end
+    f, why = load(text, "=line", "t", {})
+    return not f and why:find("near <eof>", 1, true) ~= nil
 end
 
 -- The next whole line of the input; nil when there is none yet, false at its end.

@@ -6,7 +6,7 @@
 local G = game "cyclon/1" {
     serve = 16,
     known = view { cap = 20, per_source = 8 },
-    born = map { cap = 40 },
+    born = map { cap = 40 }, fields = { seeds = {} },
     swap = request { bytes = 3*KB, answer = 3*KB, within = 5*sec },
 }
 
@@ -40,6 +40,7 @@ function G:merge(got, sent, via)
             if self.known:offer(p, via) then self.born:set(p, now() - age) end
         end
     end
+    log.debug(#self.known .. " peers known")
 end
 
 function G:swap(from, theirs)
@@ -59,17 +60,16 @@ end
 
 G:every(10*sec, function(self)
     local q = self:oldest()
-    if not q then return end
+    if not q then return self:start(table.unpack(self.seeds)) end
     self:forget(q)
     local sent = self.known:sample(SWAPPED - 1)
-    local mine = self:with_ages(sent)
-    mine[#mine + 1] = { me(), 0 }
-    local theirs = ask(q, G.swap, mine)
-    if theirs then self:merge(theirs, sent, q) end
+    local mine = table.move(self:with_ages(sent), 1, #sent, 2, { { me(), 0 } })
+    self:merge(ask(q, G.swap, mine), sent, q)
 end)
 
 function G:start(...)
-    for _, address in ipairs { ... } do
+    self.seeds = { ... }
+    for _, address in ipairs(self.seeds) do
         local seed, why = connect(address)
         if not seed then return log.warn(why) end
         self:merge({ { seed, 0 } }, {}, seed)

@@ -9,13 +9,11 @@ local G = game "hyparview/1" {
     active = view { cap = 5, linked = true },
     passive = view { cap = 30, per_source = 8 },
     link = request { bytes = 32, answer = 16, within = 5*sec },
-    join = message { bytes = 16, full = "drop-new" },
-    walk = message { bytes = 512, full = "drop-new" },
-    mix = message { bytes = 2*KB, full = "drop-new" },
+    join = message { bytes = 16, full = "drop-new" }, walk = message { bytes = 512, full = "drop-new" },
+    mix = message { bytes = 2*KB, full = "drop-new" }, fields = { seeds = {} },
 }
 
 local ARWL, PRWL = 6, 3
-
 -- In; when full, a random member steps down and becomes passive.
 function G:take(p)
     local out = self.active:add(p, "random")
@@ -24,7 +22,7 @@ function G:take(p)
     return out and true or false
 end
 
--- Insist only when alone.
+-- Insists only when alone.
 function G:invite(p)
     return ask(p, G.link, { high = #self.active == 0 }) == true and self:take(p)
 end
@@ -35,7 +33,8 @@ function G:link(from, m)
 end
 
 function G:start(...)
-    for _, address in ipairs { ... } do
+    self.seeds = { ... }
+    for _, address in ipairs(self.seeds) do
         local seed, why = connect(address)
         if not seed then log.warn(why) elseif self:invite(seed) then tell(seed, G.join) end
     end
@@ -63,6 +62,7 @@ function G:down(p, why)
 end
 
 G:every(10*sec, function(self)
+    if #self.active == 0 then self:start(table.unpack(self.seeds)) end
     local p, ids = self.active:pick(), self.passive:sample(4, self.active:sample(3))
     if p then tell(p, G.mix, { who = me(), ids = ids, ttl = ARWL }) end
     self.active:refill(self.passive, function(c) return self:invite(c) end)

@@ -8,7 +8,7 @@ local G = game "nearest/1" {
     serve = 16,
     links = view { cap = 8, linked = true },
     known = view { cap = 32, per_source = 8 },
-    ping = request { bytes = 16, answer = 512, within = 2*sec },
+    ping = request { bytes = 16, answer = 512, within = 2*sec }, fields = { seeds = {} },
 }
 
 local WANTED, SAMPLES, BETTER = 4, 5, 0.8
@@ -44,7 +44,8 @@ end
 
 G:every(15*sec, function(self)
     local p = self.known:pick()
-    if not p or self.links:has(p) then return end
+    if not p then return self:start(table.unpack(self.seeds)) end
+    if self.links:has(p) then return end
     local rtt = self:measure(p)
     if not rtt then return self.known:remove(p) end
     if #self.links < WANTED then return self.links:add(p) end
@@ -63,14 +64,12 @@ end
 -- A peer that wants us is let in only when it is nearer than the farthest.
 function G:crowded(view, p)
     local worst, most = self:worst()
-    if (p:rtt() or math.huge) < most * BETTER then
-        view:remove(worst)
-        view:add(p)
-    end
+    if (p:rtt() or math.huge) < most * BETTER then view:remove(worst) view:add(p) end
 end
 
 function G:start(...)
-    for _, address in ipairs { ... } do
+    self.seeds = { ... }
+    for _, address in ipairs(self.seeds) do
         local seed, why = connect(address)
         if seed then self.known:offer(seed) self:measure(seed) else log.warn(why) end
     end

@@ -9,6 +9,7 @@ local G = game "random-k/1" {
     known = view { cap = 48, per_source = 12 },
     join = request { bytes = 16, answer = 1*KB, within = 5*sec },
     swap = message { bytes = 1*KB, full = "drop-new" },
+    fields = { seeds = {} },
 }
 
 -- Who joins is told some peers, and becomes known itself.
@@ -34,7 +35,8 @@ function G:enter(seed)
 end
 
 function G:start(...)
-    for _, address in ipairs { ... } do
+    self.seeds = { ... }
+    for _, address in ipairs(self.seeds) do
         local seed, why = connect(address)
         if seed then self:enter(seed) else log.warn(why) end
     end
@@ -57,6 +59,7 @@ end
 
 G:every(10*sec, function(self)
     local p = self.links:pick()
+    if not p then self:start(table.unpack(self.seeds)) end
     if p then tell(p, G.swap, self.known:sample(8, self.links:sample(2))) end
     self:fill()
 end)

@@ -30,7 +30,7 @@ function G:tell_all()
     for p in self.links:each() do tell(p, G.have, set) end
 end
 
--- Of the pieces that we lack and this peer has the rarest.
+-- The rarest of the pieces that we lack and this peer has.
 function G:rarest_at(p)
     local has, rarest, least = self.offers:get(p) or {}, nil, math.huge
     for i = 1, TOTAL do
@@ -63,14 +63,13 @@ G:every(10*sec, function(self)
     table.sort(ranked, function(a, b) return a:score() > b:score() end)
     for p in self.fed:each() do self.fed:remove(p) end
     for i = 1, math.min(4, #ranked) do self.fed:add(ranked[i]) end
-    local lucky = math.random(3) == 1 and ranked[math.random(5, math.max(5, #ranked))]
-    if lucky then self.lucky:add(lucky, "oldest") end
+    local one = math.random(3) == 1 and ranked[math.random(5, math.max(5, #ranked))]
+    if one then self.lucky:add(one, "oldest") end
 end)
 
 function G:start(...)
-    for i = 1, tonumber(... or TOTAL) or 0 do
-        self.pieces[i], self.count = string.rep(string.char(i), 256), i
-    end
+    self.count = tonumber(... or TOTAL) or 0
+    for i = 1, self.count do self.pieces[i] = string.rep(string.char(i), 256) end
     for _, word in ipairs { ... } do
         if word == "takes" then self.gives = false end
         local p = word:find("[:/]") and connect(word)

@@ -36,7 +36,7 @@ function P:line(from, m)
 end
 
 function P:say(text)
-    local m = { name = self.name, text = text, at = now() }
+    local m = { name = self.name, text = text, mark = now() }
     self:is_new(m)
     self:pass_on(me(), m)
 end

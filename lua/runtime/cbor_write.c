@@ -45,7 +45,7 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct writer *w, const c
 
 static bool fail_size(struct writer *w)
 {
-    return fail(w, "longer than the %zu bytes that the message declares", w->cap);
+    return fail(w, "longer than the %zu bytes that are declared for it", w->cap);
 }
 
 static bool fail_items(struct writer *w)

@@ -66,21 +66,32 @@ static const char *amount(lua_State *L, enum entry_type type, uint64_t n)
     return lua_pushfstring(L, "%I", (LUAI_UACINT)n);
 }
 
+/* The value that is no such number, which lies where the caller found it. */
+static const char *what_came(lua_State *L, int index, const struct entry_key *key)
+{
+    if (lua_type(L, index) != LUA_TNUMBER)
+        return lua_pushfstring(L, "a %s", luaL_typename(L, index));
+    luaL_tolstring(L, index, NULL);
+    if (key->type != ENTRY_TIME) return lua_tostring(L, -1);
+    return lua_pushfstring(L, "%s microseconds", lua_tostring(L, -1));
+}
+
 static uint64_t read_number(lua_State *L, const char *word, const struct entry_key *key)
 {
-    lua_Number n = lua_tonumber(L, -1);
-    bool is_fine = lua_type(L, -1) == LUA_TNUMBER && n >= (lua_Number)key->least &&
+    int at = lua_gettop(L);
+    lua_Number n = lua_tonumber(L, at);
+    bool is_fine = lua_type(L, at) == LUA_TNUMBER && n >= (lua_Number)key->least &&
                    n <= (lua_Number)key->most &&
                    (key->type == ENTRY_TIME || n == (lua_Number)(uint64_t)n);
 
     if (!is_fine)
-        return (uint64_t)luaL_error(L, "%s: '%s' is a %s of %s to %s%s%s", word, key->name,
-                                    key->type == ENTRY_BYTES  ? "number of bytes"
-                                    : key->type == ENTRY_TIME ? "time"
-                                                              : "number",
-                                    amount(L, key->type, key->least),
-                                    amount(L, key->type, key->most), key->why ? ", " : "",
-                                    key->why ? key->why : "");
+        return (uint64_t)luaL_error(
+            L, "%s: '%s' is a %s of %s to %s and not %s%s%s", word, key->name,
+            key->type == ENTRY_BYTES  ? "number of bytes"
+            : key->type == ENTRY_TIME ? "time"
+                                      : "number",
+            amount(L, key->type, key->least), amount(L, key->type, key->most),
+            what_came(L, at, key), key->why ? ", " : "", key->why ? key->why : "");
     return (uint64_t)n;
 }
 
@@ -112,6 +123,7 @@ static void refuse_unknown(lua_State *L, int index, const char *word, const char
     struct suggest s = {0};
     char hint[96];
 
+    vm_charge_walk(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         const char *name;
         if (lua_type(L, -2) != LUA_TSTRING)
@@ -203,6 +215,15 @@ static void add_entry(lua_State *L, struct script *script, const char *name)
     value->script = script;
 }
 
+/* A table without any key, which may have many empty places. */
+static bool is_empty_table(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TTABLE || lua_getmetatable(L, index)) return false;
+    vm_charge_walk(L, index);
+    lua_pushnil(L);
+    return !lua_next(L, index);
+}
+
 /* Every entry's value, by name, and its index, once they are in order. */
 static void index_entries(lua_State *L, struct script *script, int table)
 {
@@ -228,14 +249,17 @@ static void read_fields(lua_State *L, struct script *script, int table)
     given = lua_gettop(L);
     if (!lua_isnil(L, given) && !lua_istable(L, given))
         luaL_error(L, "%s: fields is a table: { name = first value }", script->protocol);
-    if (lua_istable(L, given)) lua_pushnil(L);
+    if (lua_istable(L, given)) {
+        vm_charge_walk(L, given);
+        lua_pushnil(L);
+    }
     while (lua_istable(L, given) && lua_next(L, given)) {
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         int type = lua_type(L, -1);
         if (!is_identifier(name) || is_one_of(name, taken) || script_entry(script, name))
             luaL_error(L, "%s: '%s' cannot be the name of a field", script->protocol, name);
         if (type != LUA_TNUMBER && type != LUA_TSTRING && type != LUA_TBOOLEAN &&
-            (type != LUA_TTABLE || (lua_pushnil(L), lua_next(L, -2)) || lua_getmetatable(L, -1)))
+            !is_empty_table(L, lua_gettop(L)))
             luaL_error(L, "%s: the field '%s' begins as a number, a string, a boolean or {}",
                        script->protocol, name);
         if (++count > FIELDS_MAX)
@@ -299,6 +323,7 @@ static int declare(lua_State *L, bool is_game, const char *name, int table)
     strcpy(script->protocol, name);
     script->entries = calloc(ENTRIES_MAX, sizeof *script->entries);
     if (!script->entries) return luaL_error(L, "no memory");
+    vm_charge_walk(L, table);
     for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
             return luaL_error(L, "%s: every entry has a name: { ping = message {...} }", name);

@@ -3,8 +3,9 @@
  * here each part is handed to the script's function or written to its place in a file, one after
  * another, before the next is taken: a slow disk slows the peers down, and nothing grows.
  *
- * A file is written in place, each part where it belongs: what the file has beyond the size, and
- * where parts are said to be here already, stays. */
+ * A file is written in place, each part where it belongs. With `have`, what the file has beyond the
+ * size, and where parts are said to be here already, stays; without, the file is emptied when the
+ * first part is there, so that nothing of an older one is left behind the new. */
 #include "fetch_state.h"
 #include <lauxlib.h>
 #include <stdio.h>
@@ -178,33 +179,43 @@ void fetch_part_done(struct fetch *f)
 
 enum { STEP_WAIT, STEP_DONE };
 
+static int32_t open_file(struct fetch *f)
+{
+    uint32_t flags = f->keeps_file ? WEIR_FILE_WRITE | WEIR_FILE_KEEP : WEIR_FILE_WRITE;
+    int64_t result =
+        weir_file_open(node_of(f), f->path, flags, f->keeps_file ? f->offset : 0, f->waiter.tag);
+
+    if (result < 0) return (int32_t)result;
+    f->file = (uint64_t)result;
+    f->written = 0;
+    f->is_file_finished = false;
+    return 0;
+}
+
 /* Go on with writing a part to the file. @return STEP_*, or why not */
 static int32_t write_part(struct fetch *f)
 {
-    weir_node *node = node_of(f);
     int64_t result;
+    uint32_t len;
 
     if (f->is_file_over) {
+        bool was_emptied = !f->keeps_file && f->is_file_finished;
         f->file = 0;
         f->is_file_over = false;
         if (f->file_error < 0) return f->file_error;
         /* It may only end when everything was taken. */
-        return f->written == f->part_len ? STEP_DONE : WEIR_E_IO;
+        if (!f->is_file_finished) return WEIR_E_IO;
+        f->keeps_file = true;
+        if (!was_emptied || f->part_len == 0) return STEP_DONE;
     }
-    if (!f->file) {
-        result = weir_file_open(node, f->path, WEIR_FILE_WRITE | WEIR_FILE_KEEP, f->offset,
-                                f->waiter.tag);
-        if (result < 0) return (int32_t)result;
-        f->file = (uint64_t)result;
-        f->written = 0;
-        f->is_file_finished = false;
-    }
+    if (!f->file && (result = open_file(f)) < 0) return (int32_t)result;
     if (f->is_file_finished) return STEP_WAIT;
+    len = f->keeps_file ? f->part_len : 0;
     result =
-        weir_stream_write(node, f->file, f->part + f->written, f->part_len - f->written, WEIR_FIN);
+        weir_stream_write(node_of(f), f->file, f->part + f->written, len - f->written, WEIR_FIN);
     if (result < 0 && result != WEIR_E_STOPPED) return (int32_t)result;
     if (result > 0) f->written += (uint32_t)result;
-    f->is_file_finished = f->written == f->part_len;
+    f->is_file_finished = f->written == len;
     return STEP_WAIT;
 }
 
@@ -327,6 +338,7 @@ static int fetch_on(lua_State *L, int status, lua_KContext context)
 int fetch_go(lua_State *L, struct fetch *f)
 {
     f->told_us = place_now(f->in->place);
+    f->keeps_file = f->have != NULL;
     f->waiter.on_event = on_event;
     return fetch_on(L, LUA_OK, (lua_KContext)f);
 }

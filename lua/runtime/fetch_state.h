@@ -39,6 +39,7 @@ struct fetch {
     uint32_t peer_count, added, dials;
     uint64_t done, told, told_us;
     bool is_file, is_writing, is_file_finished, is_file_over;
+    bool keeps_file;           /**< `have` was given, or it was emptied: no emptying */
     bool is_closed, is_waiting;
     bool prints, calls;        /**< progress = true, or a function */
     struct fetch_peer peers[FETCH_PEERS];

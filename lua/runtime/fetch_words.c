@@ -18,6 +18,7 @@ static void check_names(lua_State *L)
     struct suggest s = {0};
     char hint[96];
 
+    vm_charge_walk(L, 1);
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "a number";
         int i = 0;

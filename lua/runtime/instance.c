@@ -70,6 +70,7 @@ static int make_self(lua_State *L)
     if (!script->is_declared) return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->fields);
     fields = lua_gettop(L);
+    vm_charge_walk(L, fields);
     for (lua_pushnil(L); lua_next(L, fields); lua_pop(L, 1)) count++;
     lua_createtable(L, 0, count);
     lua_pushnil(L);

@@ -43,8 +43,12 @@ void instance_close(struct instance *in);
 /** The next of its random numbers, for vm_set_random. */
 uint64_t instance_random(void *context);
 
-/** Run the timers that are due up to and at a time. */
+/** A new pass: its timers may use so many instructions in all (timer.c). */
+void timers_begin(weir_lua *lua);
+/** Run the timers that are due up to and at a time, as far as the pass goes. */
 void timers_run(weir_lua *lua, uint64_t until_us);
+/** Whether a timer is due at this time. */
+bool timers_due(const weir_lua *lua, uint64_t at_us);
 /** Start what `every` asked for at load time. @return false without memory */
 bool timers_start(struct instance *in);
 /** End the timers of `every` at load time, or all. */

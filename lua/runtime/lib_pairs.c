@@ -235,6 +235,8 @@ int sandbox_pairs(lua_State *L)
         lua_callk(L, 1, 3, 0, pairs_continue);
         return 3;
     }
+    if (luaL_testudata(L, 1, "view") || luaL_testudata(L, 1, "map"))
+        return luaL_argerror(L, 1, "table expected: a view or a map is walked by its each()");
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
     if (sandbox_thaw(L, 1)) lua_replace(L, 1);

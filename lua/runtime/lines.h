@@ -4,8 +4,8 @@
 #include "runtime.h"
 #include <stddef.h>
 
-/* What scripts printed and logged, until the program takes it. A full ring loses its oldest
- * line. */
+/* What scripts printed and logged, until the program takes it. When it is full, the script that has
+ * most lines in it loses its oldest: who floods pushes out nobody but himself. */
 
 struct line_ring *lines_open(uint32_t capacity);
 void lines_close(struct line_ring *ring);

@@ -80,7 +80,8 @@ static const char *check_global(void *context, const char *table, const char *ke
     lua_pop(L, 2);
     suggest_text(&s, near, sizeof near);
     if (!is_write)
-        snprintf(l->hint, sizeof l->hint, "no such name%.95s", near);
+        snprintf(l->hint, sizeof l->hint, "no such name%.95s",
+                 sandbox_instead(key) ? sandbox_instead(key) : near);
     else if (exists)
         snprintf(l->hint, sizeof l->hint, "what every script has cannot be changed");
     else

@@ -148,7 +148,7 @@ static int word_file(lua_State *L)
     luaL_checktype(L, 1, LUA_TSTRING);
     lua_tolstring(L, 1, &len);
     luaL_argcheck(L, strlen(lua_tostring(L, 1)) == len, 1, "a path has no zero byte");
-    mode = luaL_checkoption(L, 2, NULL, modes);
+    mode = sandbox_option(L, 2, NULL, modes);
     offset = luaL_optinteger(L, 3, 0);
     luaL_argcheck(L, offset >= 0 && (offset == 0 || mode <= 1), 3,
                   "0 or more, with \"read\" or \"write\"");

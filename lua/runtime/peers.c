@@ -389,6 +389,11 @@ uint32_t peers_get(lua_State *L, int index)
 
 uint32_t peers_check(lua_State *L, int index)
 {
+    if (lua_type(L, index) == LUA_TNIL)
+        luaL_argerror(L, index,
+                      "peer expected, got nil: when connect fails, its second value says why");
+    if (lua_type(L, index) == LUA_TSTRING)
+        luaL_argerror(L, index, "peer expected, got string: connect(address) gives the peer");
     if (lua_type(L, index) != LUA_TLIGHTUSERDATA) luaL_typeerror(L, index, "peer");
     return peers_get(L, index);
 }

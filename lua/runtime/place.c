@@ -56,6 +56,9 @@ uint64_t random_below(uint64_t *sequence, uint64_t n)
 
 /* ---- places */
 
+/* A world's clock begins at a second; a script that could see it would know where it is. */
+static const uint64_t clock_most_us = 1000 * UINT64_C(3600000000);
+
 static uint64_t key_of(const weir_lua *lua, weir_node *node, uint64_t number)
 {
     uint64_t digest[WEIR_HASH_BYTES / 8];
@@ -98,7 +101,7 @@ static bool is_other_world(const weir_lua *lua, uint64_t number, weir_node *node
 int32_t place_open(weir_lua *lua, weir_node *node, struct place **out, weir_error *error)
 {
     struct place *place;
-    uint64_t number = weir_node_number(node);
+    uint64_t number = weir_node_number(node), random;
 
     if (weir_node_now(node) == 0)
         return error_fill(error, WEIR_E_CLOSED, "the node is closed, or no node");
@@ -115,7 +118,8 @@ int32_t place_open(weir_lua *lua, weir_node *node, struct place **out, weir_erro
     place->lua = lua;
     place->node = node;
     place->number = number;
-    place->random = key_of(lua, node, number);
+    place->random = random = key_of(lua, node, number);
+    place->clock_us = random_below(&random, clock_most_us + 1);
     list_init(&place->instances);
     if (place_peers_open(place) < 0) {
         free(place);

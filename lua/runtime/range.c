@@ -19,6 +19,7 @@ static const struct entry_key keys[] = {
      "so that no peer can ask for more at once"},
     {"within", ENTRY_TIME, true, 1000, 3600000000u, 0, NULL, "so that nobody waits for ever"},
     {"bytes", ENTRY_BYTES, false, 1, WHAT_MAX, WHAT_MAX, NULL, "what a request says beside"},
+    {"idle", ENTRY_TIME, false, 1000, 3600000000u, 10000000, NULL, NULL},
     {NULL, 0, false, 0, 0, 0, NULL, NULL}};
 /* What `out` asks of an entry. */
 static const struct entry_key answer_keys[] = {
@@ -287,6 +288,7 @@ static int begin(struct instance *in, struct entry *e, weir_error *error)
     options.queue_per_peer = in->script->per_peer;
     options.queue_max = in->script->serve;
     options.deadline_us = entry_get(e, "within");
+    options.progress_us = entry_get(e, "idle");
     code = weir_node_serve(in->place->node, entry_wire_name(e, name), &options);
     if (code == 0) {
         in->states[e->index] = s;

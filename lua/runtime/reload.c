@@ -52,6 +52,7 @@ static bool entries_differ(const struct script *a, const struct script *b, char 
 /* A field of the table at `one` that the table at `other` has not, or that begins otherwise. */
 static bool fields_differ(lua_State *L, int one, int other, char *out)
 {
+    vm_charge_walk(L, one);
     for (lua_pushnil(L); lua_next(L, one); lua_pop(L, 1)) {
         bool same;
         lua_pushvalue(L, -2);

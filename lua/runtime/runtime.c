@@ -241,15 +241,21 @@ WEIR_LUA_API int32_t weir_lua_detach(weir_lua *lua, weir_node *node)
 
 /* ---- time and events */
 
-WEIR_LUA_API int64_t weir_lua_events(weir_lua *lua, weir_event *events, uint32_t count)
+static uint32_t pass(weir_lua *lua, weir_event *events, uint32_t count, uint64_t now_us)
 {
     uint32_t stay;
 
-    if (!lua || (!events && count > 0)) return WEIR_E_NULL;
+    timers_begin(lua);
     stay = place_dispatch(lua, events, count);
-    timers_run(lua, places_now(lua));
+    timers_run(lua, now_us);
     tasks_run_tired(lua);
     return stay;
+}
+
+WEIR_LUA_API int64_t weir_lua_events(weir_lua *lua, weir_event *events, uint32_t count)
+{
+    if (!lua || (!events && count > 0)) return WEIR_E_NULL;
+    return pass(lua, events, count, places_now(lua));
 }
 
 WEIR_LUA_API uint64_t weir_lua_deadline(weir_lua *lua)
@@ -292,9 +298,9 @@ WEIR_LUA_API int32_t weir_lua_run(weir_lua *lua, weir_world *world, uint64_t unt
         more = weir_world_run(world, deadline < until_us ? deadline : until_us);
         if (more < 0) return more;
         while ((count = weir_world_poll(world, 0, events, EVENTS_AT_ONCE)) > 0)
-            weir_lua_events(lua, events, (uint32_t)count);
-        weir_lua_events(lua, NULL, 0);
-    } while (more > 0 || weir_world_now(world) < until_us);
+            pass(lua, events, (uint32_t)count, weir_world_now(world));
+        pass(lua, NULL, 0, weir_world_now(world));
+    } while (more > 0 || weir_world_now(world) < until_us || timers_due(lua, until_us));
     return lua->info.is_over ? 1 : 0;
 }
 

@@ -67,6 +67,8 @@ struct weir_lua {
     struct waiter_table *waiters;
     struct heap timers;        /**< by time, then place, then sequence */
     uint64_t timer_sequence;
+    uint64_t timers_stop;      /**< when so many instructions were used, timers wait for the next
+                                *   pass (timers_begin) */
     struct peer_table *peers;
     struct line_ring *lines;
     struct task *current;      /**< the task that runs; NULL: none */
@@ -88,6 +90,7 @@ struct place {
     uint32_t me;               /**< the node's own peer (peers.h) */
     struct dial_table *dials;  /**< peers.h: connections and dials by peer */
     uint64_t random;           /**< from which the randomness of its instances comes */
+    uint64_t clock_us;         /**< what `now` of its scripts is ahead of the node's clock */
     bool draining;
 };
 enum { SCRATCH_BYTES = 160 * 1024 };

@@ -49,6 +49,42 @@ static void nearest(lua_State *L, int index, struct suggest *best)
     }
 }
 
+const char *sandbox_instead(const char *key)
+{
+    static const struct {
+        const char *key, *instead;
+    } libraries[] = {
+        {"os", ": now() is the clock, env(name) the environment"},
+        {"io", ": file(path, mode) opens a file, input() is standard input"},
+        {"require", ": use(name) loads another script"},
+        {"package", ": use(name) loads another script"},
+        {"dofile", ": use(name) loads another script"},
+        {"loadfile", ": use(name) loads another script"},
+    };
+
+    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++)
+        if (strcmp(libraries[i].key, key) == 0) return libraries[i].instead;
+    return NULL;
+}
+
+int sandbox_option(lua_State *L, int index, const char *fallback, const char *const *choices)
+{
+    const char *given = fallback ? luaL_optstring(L, index, fallback) : luaL_checkstring(L, index);
+    luaL_Buffer list;
+
+    for (int i = 0; choices[i]; i++)
+        if (strcmp(choices[i], given) == 0) return i;
+    luaL_buffinit(L, &list);
+    for (int i = 0; choices[i]; i++) {
+        luaL_addstring(&list, i > 0 ? ", '" : "'");
+        luaL_addstring(&list, choices[i]);
+        luaL_addchar(&list, '\'');
+    }
+    luaL_pushresult(&list);
+    lua_pushfstring(L, "'%s' is none of %s", given, lua_tostring(L, -1));
+    return luaL_argerror(L, index, lua_tostring(L, -1));
+}
+
 int sandbox_missing(lua_State *L, int index, const char *key, const char *what)
 {
     struct suggest best = {.wanted = key};
@@ -61,6 +97,8 @@ int sandbox_missing(lua_State *L, int index, const char *key, const char *what)
     if (lua_type(L, -1) == LUA_TTABLE) nearest(L, lua_gettop(L), &best);
     suggest_text(&best, hint, sizeof hint);
     if (what) return luaL_error(L, "%s has no '%s'%s", what, key, hint);
+    if (sandbox_instead(key))
+        return luaL_error(L, "'%s': no such name%s", key, sandbox_instead(key));
     return luaL_error(L, "'%s': no such name%s", key, hint);
 }
 

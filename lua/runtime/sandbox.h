@@ -26,6 +26,11 @@ void sandbox_freeze(lua_State *L, int index, const char *what);
 struct luaL_Reg;
 void sandbox_class(lua_State *L, const char *name, const struct luaL_Reg *methods,
                    const struct luaL_Reg *meta);
+/** What scripts have in the place of a library that they lack, as the end of a sentence (": now() is
+ *  the clock ..."); NULL for other names. */
+const char *sandbox_instead(const char *key);
+/** As luaL_checkoption; what it raises names the choices. */
+int sandbox_option(lua_State *L, int index, const char *fallback, const char *const *choices);
 /** Raise "no '<key>' in <what>", with the nearest of the string keys of the table at index. */
 int sandbox_missing(lua_State *L, int index, const char *key, const char *what);
 /** Whether the value at index is a proxy that sandbox_freeze made; then pushes what it stands for:

@@ -4,7 +4,12 @@
  * Nodes that do the same thing at the same interval fall into step (Floyd and Jacobson, 1994), and
  * then the network sees bursts. So `every` begins at a random part of its interval, and each firing
  * is due half to one and a half of it after the last was due: not after it was done, which would
- * couple the load to the period. Only a script that says why may have none of it. */
+ * couple the load to the period. Only a script that says why may have none of it.
+ *
+ * Many timers of one instant must not keep the node from its events. When those of one pass have
+ * used up PASS_RESUMPTIONS budgets, the others are due again after the node was polled; in a world
+ * that happens before its time goes on. The cut counts instructions and reads no clock, so a run
+ * repeats itself. */
 #include "instance.h"
 #include "lines.h"
 #include "sandbox.h"
@@ -12,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEAST_US = 1000, REASON_MAX = 200 };
+enum { LEAST_US = 1000, REASON_MAX = 200, PASS_RESUMPTIONS = 10 };
 static const uint64_t interval_max_us = 366ull * 24 * 3600 * 1000000;
 
 bool timer_set(struct timer *t, struct place *place, uint64_t when_us)
@@ -31,12 +36,36 @@ void timer_unset(weir_lua *lua, struct timer *t)
     heap_take(&lua->timers, &t->item);
 }
 
+/* Instructions of all scripts so far. */
+static uint64_t used(const weir_lua *lua)
+{
+    struct vm_statistics s;
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < lua->script_count; i++) {
+        vm_get_statistics(lua->scripts[i]->vm, &s);
+        sum += s.instructions;
+    }
+    return sum;
+}
+
+void timers_begin(weir_lua *lua)
+{
+    lua->timers_stop = used(lua) + (uint64_t)PASS_RESUMPTIONS * lua->options.instructions;
+}
+
+bool timers_due(const weir_lua *lua, uint64_t at_us)
+{
+    const struct heap_item *first = heap_first(&lua->timers);
+
+    return first && first->when_us <= at_us;
+}
+
 void timers_run(weir_lua *lua, uint64_t until_us)
 {
-    struct heap_item *item;
-
     /* This ends, since what is set meanwhile is due at least half a millisecond later. */
-    while ((item = heap_first(&lua->timers)) != NULL && item->when_us <= until_us) {
+    while (timers_due(lua, until_us) && used(lua) < lua->timers_stop) {
+        struct heap_item *item = heap_first(&lua->timers);
         struct timer *t = list_entry(item, struct timer, item);
         heap_take(&lua->timers, item);
         lua->now_us = item->when_us;
@@ -198,6 +227,7 @@ static bool check_steady(lua_State *L, int index)
 
     if (lua_isnoneornil(L, index)) return false;
     luaL_checktype(L, index, LUA_TTABLE);
+    vm_charge_walk(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "steady") != 0)
             luaL_argerror(L, index, "only { steady = \"why\" } stands here");

@@ -189,6 +189,7 @@ static struct tries *collect(lua_State *L, int index, struct instance *in)
 
 static void check_keys(lua_State *L)
 {
+    vm_charge_walk(L, 1);
     for (lua_pushnil(L); lua_next(L, 1); lua_pop(L, 1)) {
         const char *key = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         if (strcmp(key, "from") != 0 && strcmp(key, "most") != 0 && strcmp(key, "rank") != 0)
@@ -212,7 +213,7 @@ int tries_word(lua_State *L)
     if (most < 1 || most > MOST_MAX)
         return luaL_error(L, "tries: 'most' is a number of 1 to %d: how many to try", MOST_MAX);
     lua_getfield(L, 1, "rank");
-    rank = luaL_checkoption(L, 3, "random", ranks);
+    rank = sandbox_option(L, 3, "random", ranks);
     lua_getfield(L, 1, "from");
     t = collect(L, 4, in);
     t->most = (uint32_t)most;

@@ -45,7 +45,7 @@ static int check_rule(lua_State *L, int index)
 {
     static const char *const rules[] = {"random", "oldest", "worst", NULL};
 
-    return lua_isnoneornil(L, index) ? 0 : luaL_checkoption(L, index, NULL, rules) + 1;
+    return lua_isnoneornil(L, index) ? 0 : sandbox_option(L, index, NULL, rules) + 1;
 }
 
 static int refused(lua_State *L, const char *sentence)
@@ -193,6 +193,7 @@ static void check_but(lua_State *L, int index)
     lua_settop(L, index);
     if (lua_isnil(L, index)) return;
     luaL_checktype(L, index, LUA_TTABLE);
+    vm_charge_walk(L, index);
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1))
         if (lua_type(L, -2) != LUA_TSTRING || strcmp(lua_tostring(L, -2), "but") != 0)
             luaL_argerror(L, index, "only { but = peer or list } stands here");
@@ -266,7 +267,7 @@ static int view_best(lua_State *L)
 {
     static const char *const words[] = {"rtt", "score", NULL};
     struct view *v = charged(L);
-    enum view_rank rank = luaL_checkoption(L, 2, NULL, words) == 0 ? RANK_RTT : RANK_SCORE;
+    enum view_rank rank = sandbox_option(L, 2, NULL, words) == 0 ? RANK_RTT : RANK_SCORE;
     uint32_t best = v->count ? v->list[0].peer : PEER_NONE;
 
     vm_charge(L, (uint64_t)v->count * RANK_INSTRUCTIONS);

@@ -327,7 +327,8 @@ static void describe(struct vm *vm, lua_State *L)
     int top = lua_gettop(L);
 
     if (vm->stop == VM_STOP_INSTRUCTIONS) {
-        append(vm->error, "stopped: it used up its %llu instructions",
+        append(vm->error,
+               "stopped: it used up its %llu instructions: it has so many until it waits or ends",
                (unsigned long long)vm->budget);
         return;
     }

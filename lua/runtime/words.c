@@ -43,7 +43,9 @@ static void open_log(lua_State *L)
 
 static int word_now(lua_State *L)
 {
-    lua_pushinteger(L, (lua_Integer)place_now(task_check(L)->instance->place));
+    const struct place *place = task_check(L)->instance->place;
+
+    lua_pushinteger(L, (lua_Integer)(place_now(place) + place->clock_us));
     return 1;
 }
 

@@ -76,6 +76,36 @@ until_server 'info: draining'
 stop TERM 143
 wait "$holder" || fail "who held the stream ended badly"
 
+# Standard input: of a pipe, of a file, and of a pipe into which nobody writes, which holds nobody.
+cat >lines.lua <<'END'
+local P = protocol "lines/1" {}
+function P:start()
+    local s = assert(input())
+    for line in s:lines() do print("said " .. line) end
+    print("over")
+    quit(0)
+end
+return P
+END
+printf 'x\ny\n' | "$weir" run lines.lua --allow input >out 2>err || fail "it ended badly"
+[ "$(cat out)" = "$(printf 'said x\nsaid y\nover')" ] || fail "it did not read the pipe"
+"$weir" run lines.lua --allow input <lines.lua >out 2>err || fail "it ended badly"
+prints 'said end'
+prints over
+cat >waits.lua <<'END'
+local P = protocol "waits/1" {}
+function P:start()
+    after(10*ms, function() print("goes") quit(0) end)
+    print(assert(input()):read())
+end
+return P
+END
+mkfifo silent
+exec 4<>silent
+"$weir" run waits.lua --allow input <silent >out 2>err || fail "it ended badly"
+exec 4>&-
+prints goes
+
 # Its words for what cannot be.
 expect 4 run greet.lua -- nowhere Ada
 prints 'no connection'

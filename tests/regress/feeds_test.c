@@ -66,6 +66,16 @@ static uint64_t memory_of(struct scene *c, uint32_t node)
     return s.memory_bytes;
 }
 
+static uint64_t metric_of(struct scene *c, uint32_t node, const char *wanted)
+{
+    const char *name;
+    uint64_t value;
+    for (uint32_t i = 0; weir_node_metric(c->sim.nodes[node], i, &name, &value) == 0; i++)
+        if (strcmp(name, wanted) == 0) return value;
+    fail_msg("there is no %s", wanted);
+    return 0;
+}
+
 static uint64_t subscribe(struct scene *c, uint32_t node, uint64_t connection)
 {
     int64_t sub = weir_feed_subscribe(c->sim.nodes[node], connection, NAME, 0);
@@ -309,6 +319,44 @@ static weir_feed_info info_of(struct scene *c)
     return info;
 }
 
+/* Places are for many peers: one connection has four of them, and a fifth when it gave one back. */
+static void test_a_connection_cannot_take_all_places_of_a_feed(void **state)
+{
+    enum { EACH = 4, ASKED = 200 };
+    (void)state;
+    struct scene *c = open_scene();
+    const weir_feed_options options = {.size = sizeof options,
+                                       .kind = WEIR_FEED_STATE,
+                                       .keys_max = 8,
+                                       .item_max_bytes = 100,
+                                       .subscribers_max = EACH + 1};
+    c->feed = (uint64_t)weir_feed_open(c->sim.nodes[VICTIM], NAME, &options);
+    uint64_t first = subscribe(c, ATTACKER, c->to_victim[ATTACKER]);
+    for (unsigned i = 1; i < ASKED; i++) {
+        (void)subscribe(c, ATTACKER, c->to_victim[ATTACKER]);
+        if (i % 16 == 0) run(c, 100000);
+    }
+    run(c, SIM_SECOND);
+    assert_int_equal(info_of(c).subscribers, EACH);
+    assert_int_equal(c->count[WEIR_EVENT_FEED_CLOSED], ASKED - EACH);
+    assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].amount, WEIR_REASON_LIMIT);
+    assert_int_equal(metric_of(c, VICTIM, "weir_feed_refused_total"), ASKED - EACH);
+    uint64_t sub = subscribe(c, HONEST, c->to_victim[HONEST]);
+    publish(c, 1, "x", 1);
+    run(c, SIM_SECOND);
+    assert_int_equal(read_item(c, HONEST, sub), 1);
+    forget_events(c);
+    assert_int_equal(weir_feed_close(c->sim.nodes[ATTACKER], first, 0), 0);
+    run(c, SIM_SECOND);
+    (void)subscribe(c, ATTACKER, c->to_victim[ATTACKER]);
+    run(c, SIM_SECOND);
+    assert_int_equal(info_of(c).subscribers, EACH + 1);
+    (void)subscribe(c, ATTACKER, c->to_victim[ATTACKER]);
+    run(c, SIM_SECOND);
+    assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].amount, WEIR_REASON_LIMIT);
+    sim_close(&c->sim);
+}
+
 /* What subscriptions cost is the peer's share of memory, and what one peer does not read keeps
  * nothing from another. */
 static void test_subscribers_that_never_read_cost_their_own_share(void **state)
@@ -429,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_a_publisher_that_floods_fills_one_window),
         cmocka_unit_test(test_an_item_that_never_becomes_whole_is_given_up_with_its_subscription),
         cmocka_unit_test(test_random_bytes_are_read_or_refused),
+        cmocka_unit_test(test_a_connection_cannot_take_all_places_of_a_feed),
         cmocka_unit_test(test_subscribers_that_never_read_cost_their_own_share),
         cmocka_unit_test(test_floods_of_subscriptions_and_cancels_leave_nothing),
         cmocka_unit_test(test_a_subscriber_that_sends_bytes_is_reset),

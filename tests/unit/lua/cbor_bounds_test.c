@@ -20,7 +20,7 @@ static void test_size_is_bounded_to_the_byte(void **state)
     assert_in_range(len, 50, 100);
     for (int64_t cap = 0; cap < len; cap++) {
         encode(source, (size_t)cap);
-        snprintf(sentence, sizeof sentence, "longer than the %d bytes that the message declares",
+        snprintf(sentence, sizeof sentence, "longer than the %d bytes that are declared for it",
                  (int)cap);
         assert_int_equal(trip.written, -1);
         assert_memory_equal(trip.error, sentence, strlen(sentence));

@@ -114,6 +114,14 @@ static void test_a_file_comes_from_a_file_and_is_verified(void **state)
         "    into = 'longer', have = { 2 } })\n"
         "  f = file('longer', 'read', 65530)\n"
         "  print(f.size, f:read_exactly(10))\n"
+        "  print('anew', fetch { from = peer, range = P.part, size = 100000, part = 64*KB,\n"
+        "    into = 'longer' })\n"
+        "  print(file('longer', 'read').size, file('longer', 'read', 99999):read())\n"
+        "  print('nothing', fetch { from = peer, range = P.part, size = 0, into = 'longer' },\n"
+        "    file('longer', 'read').size)\n"
+        "  f = file('stays', 'write') f:write('old') f:finish() f:wait()\n"
+        "  print('nobody', (fetch { from = {}, range = P.part, size = 10, into = 'stays' }),\n"
+        "    file('stays', 'read').size)\n"
         "  print('folder', fetch { from = peer, range = P.part, size = 10, into = '../x' })\n"
         "end\n",
         60000);
@@ -123,6 +131,10 @@ static void test_a_file_comes_from_a_file_and_is_verified(void **state)
     assert_true(scripts_said(&s, "1 part\t6\ttrue\n"));
     /* What lies beyond, or was said to be here, stays. */
     assert_true(scripts_said(&s, "2 longer\ttrue\n2 120000\tBBBBBBzzzz\n"));
+    assert_true(scripts_said(&s, "2 anew\ttrue\n2 100000\tB\n"));
+    assert_true(scripts_said(&s, "2 nothing\ttrue\t0\n"));
+    /* Until a part came, nothing is lost. */
+    assert_true(scripts_said(&s, "2 nobody\tnil\t3\n"));
     assert_true(scripts_said(&s, "2 folder\tnil\ta path does not lead out"));
     assert_null(strstr(s.text, "!"));
     scripts_close(&s);

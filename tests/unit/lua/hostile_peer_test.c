@@ -22,7 +22,7 @@ static const char script_text[] =
     "  hold = request { bytes = 9, answer = 9, within = 5*sec, idle = 1*sec },\n"
     "  pieces = request { bytes = 9, answer = 16*KB, within = 5*sec, idle = 1*sec, total = 20*MB "
     "},\n"
-    "  part = range { part = 64*KB, within = 3*sec },\n"
+    "  part = range { part = 64*KB, within = 3*sec, idle = sec },\n"
     "  pipe = stream { idle = 1*sec, within = 5*sec },\n"
     "  prices = feed { kind = 'drop-oldest', keys = 8, bytes = 1*KB, subscribers = 4 },\n"
     "  links = view { cap = 4, linked = true }, heard = view { cap = 16 } }\n"
@@ -324,8 +324,8 @@ static const struct attack {
     {"a request for a range too long", range_oversize, WEIR_REASON_TOO_LARGE, 1,
      "weir_requests_failed_total{reason=\"too_large\"}"},
     {"a request for more than a part", range_too_long, WEIR_REASON_TOO_LARGE, 1, NULL},
-    {"a request for a range that stays silent", range_silent, WEIR_REASON_DEADLINE, 1,
-     "weir_requests_failed_total{reason=\"deadline\"}"},
+    {"a request for a range that stays silent", range_silent, WEIR_REASON_TOO_SLOW, 1,
+     "weir_requests_failed_total{reason=\"too_slow\"}"},
     {"a request for a range, by the byte", range_drip, WEIR_REASON_DEADLINE, 1,
      "weir_requests_failed_total{reason=\"deadline\"}"},
     {"200 requests for ranges", range_opens, WEIR_REASON_OVERLOAD, 100,
@@ -337,7 +337,7 @@ static const struct attack {
     {"a stream whose other lane is not taken", stream_not_taken, WEIR_REASON_TOO_SLOW, 1, NULL},
     {"200 streams", stream_opens, WEIR_REASON_OVERLOAD, 100, NULL},
     {"500 streams opened and cancelled", stream_cancels, 0, 0, NULL},
-    {"20 subscriptions of one feed", feed_opens, WEIR_REASON_FULL, 16, "weir_feed_refused_total"},
+    {"20 subscriptions of one feed", feed_opens, WEIR_REASON_LIMIT, 16, "weir_feed_refused_total"},
     {"a subscriber that talks", feed_talks, WEIR_REASON_FORMAT, 1, "weir_feed_refused_total"},
     {"500 subscriptions cancelled", feed_cancels, 0, 0, NULL},
 };

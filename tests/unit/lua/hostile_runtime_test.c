@@ -239,9 +239,87 @@ static void test_a_file_that_never_ends_does_not_load(void **state)
     scripts_close(&s);
 }
 
+/* Each call looks through 1024 empty places: that is 256 instructions. */
+static void test_options_with_many_empty_places_cost_what_they_take(void **state)
+{
+    static const char *const calls[] = {"pcall(tries, t)", "pcall(fetch, t)",
+                                        "pcall(self.v.pick, self.v, t)",
+                                        "pcall(self.every, self, sec, print, t)"};
+    weir_lua_options options = {
+        .size = sizeof options, .instructions = 5 * INSTRUCTIONS, .instance_bytes = 1 << 20};
+    char text[1024];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        const char *said;
+
+        scripts_open(&s, 1, 7, &options);
+        snprintf(text, sizeof text,
+                 "local t = {}\nfor i = 1, 1000 do t[-i] = true end\n"
+                 "for k in pairs(t) do t[k] = nil end\n"
+                 "local P = protocol 'bad/1' { v = view { cap = 4 }, fields = { n = 0 } }\n"
+                 "function P:start() while true do self.n = self.n + 1 %s end end\n"
+                 "P:every(sec, function(self) print('calls', self.n) end)\n",
+                 calls[i]);
+        scripts_attach(&s, 1, scripts_load(&s, "bad.lua", text), NULL);
+        scripts_run(&s, 1500);
+        said = strstr(s.text, "calls\t");
+        assert_non_null(said);
+        assert_int_equal(scripts_info(&s).stopped, 1);
+        if (strtoul(said + 6, NULL, 10) > 5 * INSTRUCTIONS / 256)
+            fail_msg("%s: %.20s", calls[i], said);
+        scripts_close(&s);
+    }
+}
+
+/* As a live node's, time goes on by a millisecond in each pass, whatever is due. */
+static void test_timers_without_end_leave_each_pass_its_events(void **state)
+{
+    enum { TIMERS = 256, AT_ONCE = 10, PASSES = 2000, EVENTS = 64 };
+    static const char endless[] =
+        "local P = protocol 'bad/1' {}\n"
+        "function P:start()\n"
+        "  for i = 1, 256 do self:every(ms, function() while true do end end) end\n"
+        "end\n";
+    static weir_lua_line line;
+    weir_lua_options options = {
+        .size = sizeof options, .timers_max = TIMERS, .instructions = INSTRUCTIONS};
+    weir_event events[EVENTS];
+    uint32_t passes = 0, full = 0;
+    bool is_answered = false;
+    int64_t good;
+
+    (void)state;
+    scripts_open(&s, 2, 7, &options);
+    good = scripts_load(&s, "echo.lua", honest);
+    scripts_attach(&s, 1, good, NULL);
+    scripts_attach(&s, 1, scripts_load(&s, "bad.lua", endless), NULL);
+    weir_world_run(s.world, weir_world_now(s.world) + 100000); /* all are due */
+    scripts_attach(&s, 2, good, scripts_address(&s, 1));
+    while (!is_answered && passes++ < PASSES) {
+        uint64_t before = scripts_info(&s).resumptions, ran;
+        int64_t count;
+
+        weir_world_run(s.world, weir_world_now(s.world) + 1000);
+        count = weir_world_poll(s.world, 0, events, EVENTS);
+        weir_lua_events(s.lua, events, (uint32_t)count);
+        ran = scripts_info(&s).resumptions - before;
+        /* A resumption may end a little before its budget does. */
+        assert_in_range(ran, 0, AT_ONCE + 1 + (uint64_t)count);
+        full += ran >= AT_ONCE;
+        while (weir_lua_next_line(s.lua, &line) == 1)
+            is_answered |= line.node == 2 && strcmp(line.text, "answered") == 0;
+    }
+    assert_true(is_answered);
+    assert_true(full > 10);
+    scripts_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timers_without_end_leave_each_pass_its_events),
+        cmocka_unit_test(test_options_with_many_empty_places_cost_what_they_take),
         cmocka_unit_test(test_scripts_beside_an_attack_go_on),
         cmocka_unit_test(test_a_file_that_never_ends_does_not_load),
     };

@@ -128,7 +128,7 @@ static void test_a_handler_that_fails_is_logged_and_harms_nobody(void **state)
              "end\n"),
         1000);
     assert_true(scripts_said(&s, "1! s.lua:12: oh no\n"));
-    assert_true(scripts_said(&s, "1! stopped: it used up its 100000 instructions\n"));
+    assert_true(scripts_said(&s, "1! stopped: it used up its 100000 instructions: it has so many until it waits or ends\n"));
     assert_true(scripts_said(&s, "1 good\n"));
     assert_int_equal(scripts_info(&s).errors, 2);
     assert_int_equal(scripts_info(&s).stopped, 1);

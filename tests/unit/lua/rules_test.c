@@ -31,16 +31,16 @@ static int by_time(const void *a, const void *b)
     return (x->at_us > y->at_us) - (x->at_us < y->at_us);
 }
 
-/* "17 1234567": node, time. */
-static uint32_t read_firings(const char *text, struct firing *out)
+/* Each line is one; its time is the node's. */
+static uint32_t read_firings(weir_lua *lua, struct firing *out)
 {
+    static weir_lua_line line;
     uint32_t count = 0;
 
-    for (char *end; *text && count < FIRINGS_MAX; text = *end ? end + 1 : end) {
-        out[count].node = (uint32_t)strtoul(text, &end, 10);
-        out[count].at_us = strtoull(end, &end, 10);
-        assert_true(*end == '\n' && out[count].node > 0);
-        count++;
+    while (count < FIRINGS_MAX && weir_lua_next_line(lua, &line) == 1) {
+        assert_true(line.node > 0);
+        out[count].node = (uint32_t)line.node;
+        out[count++].at_us = line.time_us;
     }
     return count;
 }
@@ -58,11 +58,11 @@ static void test_a_hundred_nodes_that_start_together_never_fire_together(void **
     scripts_open(&s, MANY, 3, &options);
     script = scripts_load(&s, "rules.lua",
                           "local P = protocol 'r/1' {}\n"
-                          "P:every(10*sec, function() print(now()) end)\n");
+                          "P:every(10*sec, function() print 'fires' end)\n");
     started = weir_world_now(s.world);
     for (uint32_t i = 1; i <= MANY; i++) scripts_attach(&s, i, script, NULL);
-    scripts_run(&s, 200000);
-    count = read_firings(s.text, all);
+    assert_int_equal(weir_lua_run(s.lua, s.world, started + 200 * second_us), 0);
+    count = read_firings(s.lua, all);
     assert_in_range(count, MANY * 17, MANY * 23);
     qsort(all, count, sizeof all[0], by_time);
     for (uint32_t i = 0; i < count; i++) {
@@ -82,6 +82,47 @@ static void test_a_hundred_nodes_that_start_together_never_fire_together(void **
     for (uint32_t i = 0; i + 10 < count; i++)
         assert_true(all[i + 10].at_us - all[i].at_us > TENTH_US);
     scripts_close(&s);
+}
+
+/* What `now` is on two nodes, when they begin and a second later. */
+static void read_clocks(uint64_t seed, uint64_t clocks[4])
+{
+    static struct scripts s;
+    const char *at;
+    int64_t script;
+
+    scripts_open(&s, 2, seed, NULL);
+    script = scripts_load(&s, "rules.lua",
+                          "local P = protocol 'r/1' {}\n"
+                          "function P:start() print(now()) end\n"
+                          "P:every(sec, function() print(now()) end, { steady = 'a test' })\n");
+    for (uint32_t i = 1; i <= 2; i++) scripts_attach(&s, i, script, NULL);
+    scripts_run(&s, 1500);
+    at = s.text;
+    for (int i = 0; i < 4; i++, at = strchr(at, '\n') + 1) {
+        assert_int_equal(at[0], i % 2 ? '2' : '1');
+        clocks[i] = strtoull(at + 2, NULL, 10);
+    }
+    scripts_close(&s);
+}
+
+static void test_now_begins_anywhere_and_goes_as_the_nodes_clock(void **state)
+{
+    const uint64_t most_us = 1001 * 3600 * second_us;
+    uint64_t first[4], again[4], other[4];
+
+    (void)state;
+    read_clocks(3, first);
+    read_clocks(3, again);
+    read_clocks(4, other);
+    assert_memory_equal(first, again, sizeof first);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(first[i + 2] - first[i], second_us);
+        assert_in_range(first[i], 3600 * second_us, most_us);
+        assert_in_range(other[i], 3600 * second_us, most_us);
+        assert_true(first[i] != other[i]);
+    }
+    assert_true(first[0] != first[1]);
 }
 
 static void test_steady_is_granted_only_for_a_reason(void **state)
@@ -551,6 +592,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_hundred_nodes_that_start_together_never_fire_together),
+        cmocka_unit_test(test_now_begins_anywhere_and_goes_as_the_nodes_clock),
         cmocka_unit_test(test_steady_is_granted_only_for_a_reason),
         cmocka_unit_test(test_a_linked_view_never_holds_more_than_its_cap_and_both_ends_agree),
         cmocka_unit_test(test_what_one_peer_tells_fills_no_view),

@@ -242,6 +242,42 @@ static void test_lines_that_nobody_takes_are_counted(void **state)
     assert_int_equal(weir_lua_next_line(s.lua, &line), 0);
 }
 
+/* Who floods pushes out nobody but himself, whoever was first. */
+static void test_a_flood_of_lines_pushes_out_no_other_scripts_lines(void **state)
+{
+    weir_lua_options options = {.size = sizeof options, .log_lines = 100};
+    const char *flood = "for i = 1, 5000 do print('flood', i) end";
+    static weir_lua_line line;
+    uint32_t quiet = 0, floods = 0;
+
+    (void)state;
+    assert_int_equal(weir_lua_free(s.lua), 0);
+    assert_int_equal(weir_lua_create(&options, &s.lua, NULL), 0);
+    assert_int_equal(scripts_load(&s, "a.lua", "for i = 1, 10 do print('before', i) end"), 1);
+    assert_int_equal(scripts_load(&s, "b.lua", flood), 2);
+    assert_int_equal(scripts_load(&s, "c.lua", "for i = 1, 10 do print('after', i) end"), 3);
+    assert_int_equal(scripts_load(&s, "d.lua", flood), 4);
+    assert_int_equal(scripts_info(&s).lines_dropped, 10020 - 100);
+    while (weir_lua_next_line(s.lua, &line) == 1) {
+        char wanted[32];
+        if (line.script % 2 == 0) {
+            floods++;
+            continue;
+        }
+        snprintf(wanted, sizeof wanted, "%s\t%u", quiet < 10 ? "before" : "after",
+                 (unsigned)(quiet % 10 + 1));
+        assert_string_equal(line.text, wanted);
+        assert_int_equal(line.script, quiet < 10 ? 1 : 3);
+        quiet++;
+    }
+    assert_int_equal(quiet, 20);
+    assert_int_equal(floods, 80);
+    assert_int_equal(scripts_load(&s, "e.lua", "print 'again'"), 5);
+    assert_int_equal(weir_lua_next_line(s.lua, &line), 1);
+    assert_string_equal(line.text, "again");
+    assert_int_equal(weir_lua_next_line(s.lua, &line), 0);
+}
+
 static void test_words_that_need_no_peer(void **state)
 {
     (void)state;
@@ -307,6 +343,7 @@ int main(void)
         TEST(test_live_nodes_talk_and_the_programs_events_stay),
         TEST(test_the_echo_script_gets_back_what_it_asked),
         TEST(test_lines_that_nobody_takes_are_counted),
+        TEST(test_a_flood_of_lines_pushes_out_no_other_scripts_lines),
         TEST(test_words_that_need_no_peer),
         TEST(test_arguments_reach_start_and_args),
     };

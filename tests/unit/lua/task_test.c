@@ -24,18 +24,19 @@ static void attach(const char *text)
 static void test_every_fires_at_half_to_one_and_a_half_of_its_interval(void **state)
 {
     const char *at;
-    uint64_t last = 0, begun, due, least = UINT64_MAX, most = 0;
+    uint64_t last = 0, due, least = UINT64_MAX, most = 0;
     int count = 0;
 
     (void)state;
-    begun = weir_world_now(s.world);
     attach("local P = protocol 'a/1' {}\n"
+           "function P:start() print(now()) end\n"
            "P:every(10*sec, function(self) print(now()) end)\n");
     scripts_run(&s, 1000000);
     for (at = s.text; (at = strchr(at, ' ')) != NULL; last = due, count++) {
         due = strtoull(++at, NULL, 10);
-        if (last == 0) {
-            assert_true(due - begun < 10000000);
+        if (last == 0) continue;
+        if (count == 1) {
+            assert_true(due - last < 10000000);
             continue;
         }
         if (due - last < least) least = due - last;

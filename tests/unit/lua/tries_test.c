@@ -44,15 +44,17 @@ static void test_a_burst_is_ten_and_then_one_in_ten_seconds(void **state)
     open_with(&w, 1,
               "local G = game 't/1' { serve = 4, fields = { note = 0 } }\n"
               "function G:test(p)\n"
+              "  print(now())\n"
               "  for q in tries { from = p, most = 13 } do print(now()) end\n"
               "end return G");
     call_test(&w);
     worlds_run(&w, 400 * worlds_second_us);
     for (at = w.lines; *at && count < 16; at = strchr(at, '\n') + 1)
         times[count++] = strtoull(at + 2, NULL, 10);
-    assert_int_equal(count, 13);
+    assert_int_equal(count--, 14);
     first = times[0];
-    assert_int_equal(first, 1000000);
+    memmove(times, times + 1, (size_t)count * sizeof times[0]);
+    assert_int_equal(times[0], first);
     /* Full jitter: 250 ms, 500 ms ... 30 s at most; nothing on a grid. */
     for (int i = 1; i < 9; i++)
         assert_true(times[i] - times[i - 1] <= (uint64_t)250000 << (i - 1) ||
