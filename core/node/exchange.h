@@ -88,6 +88,7 @@ struct exchange {
     bool is_read;                /**< weir_message_read took them */
     bool answered;               /**< the response began: it was sent, or it came */
     bool finished;               /**< served: the end of the response is in the lane */
+    bool owes_end;               /**< served: an empty response found no room, and leaves later */
     bool told;                   /**< TELL_BEGIN was */
     bool told_end;               /**< the application knows the end of the peer's bytes */
     bool wants_write;            /**< a write found bytes of ours still waiting */
@@ -181,6 +182,8 @@ void exchange_put_refusal(struct node *node, struct stream *s, uint32_t reason, 
                           const char *text, size_t text_len);
 int64_t exchange_on_respond(struct node *node, const struct node_call *call);
 int64_t exchange_on_refuse(struct node *node, const struct node_call *call);
+/** There is room for the empty response that it owes. */
+void exchange_put_end(struct node *node, struct exchange *x);
 
 /* exchange_ask.c */
 int64_t exchange_on_ask(struct node *node, const struct node_call *call);

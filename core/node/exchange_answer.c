@@ -15,7 +15,7 @@ static struct exchange *get(struct node *node, uint64_t handle, int *error)
     if (x == NULL) return NULL;
     if (x->kind != REQUEST_IN) {
         *error = WEIR_E_KIND;
-    } else if (x->finished) {
+    } else if (x->finished || x->owes_end) {
         *error = WEIR_E_FINISHED;
     } else if (x->over) {
         *error = x->error == WEIR_E_NOT_CONNECTED ? WEIR_E_NOT_CONNECTED : WEIR_E_STOPPED;
@@ -51,6 +51,29 @@ static int64_t put(struct node *node, struct exchange *x, const void *data, size
     return is_small ? taken - 1 : stream_write(s, data, len, more, !more, node->now_us);
 }
 
+static void look_at_end(struct node *node, struct exchange *x)
+{
+    x->finished = x->stream->out.state != SEND_OPEN;
+    if (x->finished) {
+        /* What is not read of the request nobody will read. */
+        exchange_uncount(x);
+        (void)stream_stop(x->stream, WEIR_REASON_NONE, node->now_us);
+    }
+    exchange_look(node, x);
+}
+
+void exchange_put_end(struct node *node, struct exchange *x)
+{
+    struct stream *s = x->stream;
+    int64_t taken = put(node, x, NULL, 0, false);
+    /* Stopped is told by the stream; without memory the writer is not told again. */
+    if (taken == WEIR_E_MEMORY) exchange_fail(node, x, WEIR_E_MEMORY, WEIR_REASON_LIMIT);
+    if (taken < 0) return;
+    x->owes_end = !x->answered;
+    look_at_end(node, x);
+    owner_let_go(node, s);
+}
+
 int64_t exchange_on_respond(struct node *node, const struct node_call *call)
 {
     int error;
@@ -62,13 +85,9 @@ int64_t exchange_on_respond(struct node *node, const struct node_call *call)
     int64_t taken = put(node, x, call->data, call->len, more);
     if (taken < 0) return taken;
     x->bytes_out += (uint64_t)taken;
-    x->finished = x->stream->out.state != SEND_OPEN;
-    if (x->finished) {
-        /* What is not read of the request nobody will read. */
-        exchange_uncount(x);
-        (void)stream_stop(x->stream, WEIR_REASON_NONE, node->now_us);
-    }
-    exchange_look(node, x);
+    /* All 0 bytes were taken, so the application will not come again for the head. */
+    x->owes_end = call->len == 0 && !more && !x->answered;
+    look_at_end(node, x);
     return taken;
 }
 

@@ -211,6 +211,15 @@ static bool keep(struct node *node, struct exchange *x, const struct stream *s, 
     return true;
 }
 
+static void on_writable(struct node *node, struct exchange *x)
+{
+    if (x->owes_end) {
+        exchange_put_end(node, x);
+    } else {
+        exchange_tell(node, x, TELL_WRITABLE);
+    }
+}
+
 void exchange_in_on_stream(struct node *node, struct exchange *x, struct stream *s, unsigned facts)
 {
     bool is_gone = (facts & STREAM_PENDING_OVER) != 0;
@@ -223,8 +232,8 @@ void exchange_in_on_stream(struct node *node, struct exchange *x, struct stream 
     } else if (is_gone) {
         exchange_over(node, x, 0, WEIR_REASON_NONE);
     } else {
-        if ((facts & STREAM_PENDING_WRITABLE) != 0) exchange_tell(node, x, TELL_WRITABLE);
-        take_in(node, x, s, facts);
+        if ((facts & STREAM_PENDING_WRITABLE) != 0) on_writable(node, x);
+        if (!x->over) take_in(node, x, s, facts);
         if (!x->over) exchange_look(node, x);
     }
 }

@@ -127,12 +127,14 @@ static void on_stream(struct node *node, struct owner *o, struct stream *s, unsi
     struct subscription *sub = (struct subscription *)(void *)o;
     struct feed_frame frame;
     bool is_over = (facts & STREAM_PENDING_OVER) != 0;
-    if (s->in.was_reset) {
+    /* What came whole and was not read goes with its connection. */
+    bool is_lost = is_over && s->conn->state != CONN_UP && receive_lane_readable(&s->in) > 0;
+    if (s->in.was_reset || is_lost) {
         if (is_over) sub->stream = NULL;
         on_reset(node, sub, s);
         return;
     }
-    /* Over without a reset: everything was read. */
+    /* Over, and nothing was lost: everything was read. */
     enum state state = is_over ? END : look(node, sub, &frame);
     if (is_over) sub->stream = NULL;
     act(node, sub, state);

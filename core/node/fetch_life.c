@@ -144,7 +144,10 @@ static bool ask(struct node *node, struct fetch *f, const struct fetch_choice *c
 {
     struct fetch_peer *p = &f->plan.peers[choice->peer];
     struct transport_conn *c = conn_of(node, p->connection);
-    WEIR_ASSERT(c != NULL);
+    if (c == NULL) { /* what was sent a moment ago may have ended it */
+        remove_peer(node, f, choice->peer, WEIR_REASON_CONNECTION);
+        return true;
+    }
     uint32_t i = fetch_plan_asked(&f->plan, choice, node->now_us);
     int error = fetch_part_open(node, f, &f->plan.slots[i], c);
     if (error == 0) {
@@ -256,7 +259,9 @@ void fetch_blame(struct node *node, struct fetch *f, int peer, uint32_t reason)
 {
     f->corrupt++;
     metric_inc(node->env.metrics, METRIC_FETCH_PARTS_CORRUPT);
-    if (peer >= 0) strike(node, f, (uint8_t)peer, STRIKES_WRONG, reason);
+    /* Who gave a part that was read may have left since. */
+    if (peer >= 0 && f->plan.peers[peer].connection != 0)
+        strike(node, f, (uint8_t)peer, STRIKES_WRONG, reason);
 }
 
 /* A part did not come, and its slot is gone. */

@@ -49,39 +49,11 @@ static weir_node *node_of(const struct asked *a)
     return a->served.server->in->place->node;
 }
 
-/* @return whether more is to be taken */
-static bool hand_over(struct served *r)
-{
-    int64_t taken =
-        weir_request_respond(r->server->in->place->node, r->request, r->answer + r->answer_sent,
-                             r->answer_len - r->answer_sent, 0);
-
-    if (taken < 0) return false;
-    r->answer_sent += (uint32_t)taken;
-    return r->answer_sent < r->answer_len;
-}
-
 static void on_event(struct waiter *w, const weir_event *event)
 {
     struct served *r = list_entry(w, struct served, waiter);
-    struct asked *a = list_entry(r, struct asked, served);
 
-    if (event->object == r->request && event->kind == WEIR_EVENT_REQUEST_CLOSED) {
-        r->is_over = true;
-        if (r->task)
-            task_cancel(r->task);
-        else
-            free_asked(a);
-        return;
-    }
-    if (event->object == r->copying && event->object != r->request) {
-        struct waiter *other = waiter_find(r->server->in->script->lua, r->copying_tag, NULL);
-        if (other && event->kind != WEIR_EVENT_READABLE) other->on_event(other, event);
-    }
-    if (r->writer) {
-        if (r->writer->waiting) task_resume(r->writer, 0);
-    } else if (!r->task && event->kind == WEIR_EVENT_WRITABLE && !hand_over(r))
-        free_asked(a);
+    if (served_on_event(r, event)) free_asked(list_entry(r, struct asked, served));
 }
 
 /* ---- the handler */

@@ -160,38 +160,11 @@ static bool watch(struct served *r)
     return weir_stream_set_user(in->place->node, r->request, r->waiter.tag) == 0;
 }
 
-/* Hand over what is left of a whole answer. @return false: it was taken, or cannot be */
-static bool hand_over(struct served *r)
-{
-    int64_t taken =
-        weir_request_respond(r->server->in->place->node, r->request, r->answer + r->answer_sent,
-                             r->answer_len - r->answer_sent, 0);
-
-    if (taken < 0) return false;
-    r->answer_sent += (uint32_t)taken;
-    return r->answer_sent < r->answer_len;
-}
-
 static void on_event(struct waiter *w, const weir_event *event)
 {
     struct served *r = list_entry(w, struct served, waiter);
 
-    if (event->object == r->request && event->kind == WEIR_EVENT_REQUEST_CLOSED) {
-        r->is_over = true;
-        if (r->task)
-            task_cancel(r->task);
-        else
-            free_served(r);
-        return;
-    }
-    if (event->object == r->copying && event->object != r->request) {
-        struct waiter *other = waiter_find(r->server->in->script->lua, r->copying_tag, NULL);
-        if (other && event->kind != WEIR_EVENT_READABLE) other->on_event(other, event);
-    }
-    if (r->writer) {
-        if (r->writer->waiting) task_resume(r->writer, 0);
-    } else if (!r->task && event->kind == WEIR_EVENT_WRITABLE && !hand_over(r))
-        free_served(r);
+    if (served_on_event(r, event)) free_served(r);
 }
 
 /* Inside the task: encode the answer, so that what is wrong with it is the script's failure. */

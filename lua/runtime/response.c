@@ -399,6 +399,36 @@ static int out_copy(lua_State *L)
     return copy_on(L, LUA_OK, 0);
 }
 
+/* ---- what happens to a request that is served */
+
+bool served_hand_over(struct served *r)
+{
+    int64_t taken =
+        weir_request_respond(r->server->in->place->node, r->request, r->answer + r->answer_sent,
+                             r->answer_len - r->answer_sent, 0);
+
+    if (taken < 0) return false;
+    r->answer_sent += (uint32_t)taken;
+    return r->answer_sent < r->answer_len;
+}
+
+bool served_on_event(struct served *r, const weir_event *event)
+{
+    if (event->object == r->request && event->kind == WEIR_EVENT_REQUEST_CLOSED) {
+        r->is_over = true;
+        if (!r->task) return true;
+        task_cancel(r->task);
+        return false;
+    }
+    if (event->object == r->copying && event->object != r->request) {
+        struct waiter *other = waiter_find(r->server->in->script->lua, r->copying_tag, NULL);
+        if (other && event->kind != WEIR_EVENT_READABLE) other->on_event(other, event);
+    }
+    if (!r->writer) return !r->task && event->kind == WEIR_EVENT_WRITABLE && !served_hand_over(r);
+    if (r->writer->waiting) task_resume(r->writer, 0);
+    return false;
+}
+
 /* ---- refusals */
 
 static int word_refuse(lua_State *L)

@@ -21,5 +21,10 @@ int response_push(lua_State *L, struct task *t, struct instance *in, struct entr
 void responses_end(struct task *t);
 /** Push what a handler writes its answer to. */
 void out_push(lua_State *L, struct served *r);
+/** Hand over what is left of a whole answer. @return false: it was taken, or cannot be */
+bool served_hand_over(struct served *r);
+/** What happens to a request that is served. @return true: it is over and nobody is at work on it:
+ *  free it. It may be gone on return. */
+bool served_on_event(struct served *r, const weir_event *event);
 void words_response(lua_State *L);
 #endif

@@ -267,10 +267,23 @@ static int entry_call(lua_State *L)
     for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
         if (strcmp(uses[i].kind, value->ops->word) == 0) {
             lua_pushfstring(L, uses[i].use, name);
-            return luaL_error(L, "%s is a %s: %s", name, value->ops->word, lua_tostring(L, -1));
+            return luaL_error(L, "P.%s is a %s: %s", name, value->ops->word, lua_tostring(L, -1));
         }
-    return luaL_error(L, "%s is a %s: self.%s is the one of this node", name, value->ops->word,
+    return luaL_error(L, "P.%s is a %s: self.%s is that of this node", name, value->ops->word,
                       name);
+}
+
+/* P.NAME is what was declared; what a view, map, store or feed holds is in self.NAME. */
+static int entry_index(lua_State *L)
+{
+    const struct entry_value *value = luaL_checkudata(L, 1, ENTRY_CLASS);
+    const char *name = value->script ? value->script->entries[value->index]->name : "NAME";
+    const char *key = sandbox_text(L, 2, NULL);
+
+    if (value->script && value->script->entries[value->index]->ops->field)
+        return luaL_error(L, "P.%s has no '%s': self.%s is the %s of this node", name, key, name,
+                          value->ops->word);
+    return luaL_error(L, "P.%s is a declaration, it has no '%s'", name, key);
 }
 
 /* ---- self */
@@ -384,8 +397,10 @@ void words_script(lua_State *L)
                                            {"__newindex", object_newindex},
                                            {"__tostring", object_tostring},
                                            {NULL, NULL}};
-    static const luaL_Reg entry_meta[] = {
-        {"__tostring", entry_tostring}, {"__call", entry_call}, {NULL, NULL}};
+    static const luaL_Reg entry_meta[] = {{"__tostring", entry_tostring},
+                                          {"__call", entry_call},
+                                          {"__index", entry_index},
+                                          {NULL, NULL}};
 
     sandbox_class(L, OBJECT_CLASS, NULL, object_meta);
     sandbox_class(L, ENTRY_CLASS, NULL, entry_meta);

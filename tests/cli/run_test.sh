@@ -16,7 +16,7 @@ mv changed.lua greet.lua
 tries=0
 until grep -q 'reloaded greet.lua' server.err; do
     tries=$((tries + 1))
-    [ $tries -lt 50 ] || fail "it was not loaded anew"
+    [ $tries -lt 500 ] || fail "it was not loaded anew"
     "$weir" run greet.lua -- "$invitation" Bob >out 2>err || fail "it does not answer"
 done
 expect 0 run greet.lua -- "$invitation" Bob
@@ -26,7 +26,7 @@ mv broken.lua greet.lua
 tries=0
 until grep -q 'goes on as it was' server.err; do
     tries=$((tries + 1))
-    [ $tries -lt 50 ] || fail "a broken file was not told"
+    [ $tries -lt 500 ] || fail "a broken file was not told"
     "$weir" ping "$invitation" >out 2>err || fail "a broken file ended it"
 done
 stop TERM 0

@@ -467,6 +467,28 @@ static void test_a_reader_with_too_small_a_window_is_refused(void **state)
     sim_close(&c->sim);
 }
 
+/* What was not read went with the connection: that is no clean end. */
+static void test_items_that_went_with_their_connection_are_no_clean_end(void **state)
+{
+    (void)state;
+    struct scene *c = open_publisher(WEIR_FEED_STATE, 4, 100);
+    uint64_t sub = subscribe(c, HONEST, c->to_victim[HONEST]);
+    run(c, 100000);
+    assert_int_equal(weir_feed_publish(c->sim.nodes[VICTIM], c->feed, "a", 1, "1", 1), 1);
+    assert_int_equal(weir_feed_publish(c->sim.nodes[VICTIM], c->feed, "b", 1, "2", 1), 1);
+    assert_int_equal(weir_feed_close(c->sim.nodes[VICTIM], c->feed, 0), 0);
+    run(c, 100000); /* all is there, and its end */
+    assert_int_equal(read_item(c, HONEST, sub), 1);
+    assert_int_equal(
+        weir_connection_close(c->sim.nodes[VICTIM], c->from_victim[HONEST], 9, NULL), 0);
+    run(c, 100000);
+    assert_int_equal(c->count[WEIR_EVENT_FEED_CLOSED], 1);
+    assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].object, sub);
+    assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].error, WEIR_E_NOT_CONNECTED);
+    assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].amount, 9);
+    sim_close(&c->sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -482,6 +504,7 @@ int main(void)
         cmocka_unit_test(test_floods_of_subscriptions_and_cancels_leave_nothing),
         cmocka_unit_test(test_a_subscriber_that_sends_bytes_is_reset),
         cmocka_unit_test(test_a_reader_with_too_small_a_window_is_refused),
+        cmocka_unit_test(test_items_that_went_with_their_connection_are_no_clean_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,6 +162,36 @@ static void test_the_last_connection_that_dies_ends_the_fetch(void **state)
     }
 }
 
+/* What was read may be found to be wrong long after who gave it is gone: who is gone is not let go
+ * a second time, for somebody else may hold that peer. */
+static void test_rejecting_parts_of_a_peer_that_is_gone_lets_nobody_go(void **state)
+{
+    (void)state;
+    struct parts *p = parts_open(WEIR_FIDELITY_PACKET, 2, TOTAL, PART, NULL);
+    weir_fetch_options options = parts_options(p);
+    weir_connection_info info = {.size = sizeof info};
+    uint32_t rejected = 0;
+    parts_must(weir_connection_get_info(p->nodes[1], p->server[0].connection, &info), "info");
+    parts_must(weir_peer_hold(p->nodes[1], &info.peer), "hold");
+    p->server[0].mode = PARTS_STALL;
+    p->server[0].stall_after = TOTAL / 2;
+    p->server[1].mode = PARTS_SILENT;
+    parts_fetch(p, &options);
+    parts_run(p, parts_now(p) + 300000);
+    assert_in_range(p->read, 4, COUNT - 1);
+    parts_must(weir_connection_close(p->nodes[1], p->server[0].connection, 0, NULL), "close");
+    parts_run(p, parts_now(p) + 10000);
+    for (uint64_t i = 0; i < COUNT && rejected < 4; i++) {
+        if (p->got[i] == 0) continue;
+        parts_must(weir_fetch_reject(p->nodes[1], p->fetch, i * PART), "reject");
+        rejected++;
+    }
+    assert_int_equal(rejected, 4);
+    assert_int_equal(weir_peer_release(p->nodes[1], &info.peer), 0);
+    assert_int_equal(weir_peer_release(p->nodes[1], &info.peer), WEIR_E_STATE);
+    parts_close(p);
+}
+
 /* A node that is closed in the middle of everything, and one whose fetches are never read. */
 static void test_a_node_may_be_closed_at_any_moment(void **state)
 {
@@ -188,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_lengths_are_checked_without_hashes),
         cmocka_unit_test(test_connections_that_die_lose_their_parts_to_the_others),
         cmocka_unit_test(test_the_last_connection_that_dies_ends_the_fetch),
+        cmocka_unit_test(test_rejecting_parts_of_a_peer_that_is_gone_lets_nobody_go),
         cmocka_unit_test(test_a_node_may_be_closed_at_any_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

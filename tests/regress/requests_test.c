@@ -462,6 +462,47 @@ static void test_a_stop_without_an_answer_is_no_answer(void **state)
     sim_close(&scene.sim);
 }
 
+/* A peer that reads nothing holds all credit of its connection. An empty answer is not a byte of
+ * the application, so nobody but the engine can know that it has not left. */
+static void test_an_empty_answer_that_finds_no_credit_leaves_later(void **state)
+{
+    static const uint8_t bytes[65536];
+    enum { ASKED = 32 };
+    weir_serve_options o = serving(WEIR_KIND_REQUEST);
+    uint64_t s[ASKED];
+    weir_node *server;
+    weir_event e;
+    int64_t taken = 1;
+    unsigned n = 0;
+    (void)state;
+    o.deadline_us = o.progress_us = 60 * SIM_SECOND;
+    open_scene(&o);
+    scene.answers = false;
+    server = scene.sim.nodes[SERVER];
+    while (taken > 0) {
+        assert_true(n < ASKED);
+        s[n++] = raw(0, "x", 1, WEIR_FIN);
+        assert_true(await(WEIR_EVENT_REQUEST, SERVER, 0, &e, SIM_SECOND));
+        taken = weir_request_respond(server, e.object, bytes, sizeof bytes, WEIR_MORE);
+    }
+    assert_int_equal(taken, 0);
+    int64_t asked = talk_ask(&scene.sim, scene.bad[0], "x", 1, NULL);
+    assert_true(asked > 0);
+    assert_true(await(WEIR_EVENT_REQUEST, SERVER, 0, &e, SIM_SECOND));
+    assert_int_equal(weir_request_respond(server, e.object, NULL, 0, 0), 0);
+    assert_int_equal(weir_request_respond(server, e.object, NULL, 0, 0), WEIR_E_FINISHED);
+    assert_int_equal(weir_request_refuse(server, e.object, 1, 0, NULL), WEIR_E_STATE);
+    pass(SIM_SECOND);
+    for (unsigned i = 0; i < n; i++) (void)rig_drop(&scene.sim, HOSTILE, s[i]);
+    assert_true(await(WEIR_EVENT_RESPONSE, HOSTILE, (uint64_t)asked, &e, SIM_SECOND));
+    assert_int_equal(e.error, 0);
+    assert_int_equal(e.amount, 0);
+    (void)weir_message_read(scene.sim.nodes[HOSTILE], e.object, NULL, 0);
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(weir_stream_stop(scene.sim.nodes[HOSTILE], s[i], 1), 0);
+    end_scene();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +522,7 @@ int main(void)
         cmocka_unit_test(test_a_response_without_an_end_costs_its_deadline_or_its_progress),
         cmocka_unit_test(test_a_response_of_a_byte_each_second_ends_at_the_deadline),
         cmocka_unit_test(test_a_stop_without_an_answer_is_no_answer),
+        cmocka_unit_test(test_an_empty_answer_that_finds_no_credit_leaves_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
