@@ -13,14 +13,15 @@ return {
         .. "serve: handlers at once; per_peer: of them for one peer (a quarter). Handlers are its methods: "
         .. "`function P:echo(from, body)`." },
     { name = "game", where = "top", args = 'name, {...}', returns = "G",
-      text = "As protocol, and it may have views; `G:up(peer, how)` and `G:down(peer, why)` tell of links, "
+      text = "As protocol, for what chooses peers (both may have views); `G:up(peer, how)` and `G:down(peer, why)` tell of links, "
         .. "`G:crowded(view, peer)` of a newcomer for whom there is no room. half_life: of scores (10*min)." },
     { name = "message", where = "top", args = "{ bytes, full [, urgency] }", returns = "entry",
       text = 'One way. bytes: the longest; full: "drop-new", "drop-old" or "block", when it comes or goes faster than '
         .. "it can." },
     { name = "request", where = "top",
       args = "{ bytes, answer, within [, idle, total, urgency] }", returns = "entry",
-      text = "One answer. bytes, answer: the longest; within: the deadline; idle: give up a peer that sends nothing for "
+      text = "One answer: what the handler returns; nil or nothing arrives as nil, and `return refuse(why)` says why. "
+        .. "bytes, answer: the longest; within: the deadline; idle: give up a peer that sends nothing for "
         .. "so long (10*sec). With total, the answer is written in pieces of at most `answer` bytes: "
         .. "`function P:get(from, body, out) out:write(bytes) end`." },
     { name = "range", where = "top", args = "{ part, within [, bytes, idle] }", returns = "entry",

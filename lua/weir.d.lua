@@ -4,13 +4,13 @@
 --- Declares what is spoken: `local P = protocol "echo/1" { serve = 32, echo = request {...} }`. serve: handlers at once; per_peer: of them for one peer (a quarter). Handlers are its methods: `function P:echo(from, body)`.
 function protocol(name, value) end
 
---- As protocol, and it may have views; `G:up(peer, how)` and `G:down(peer, why)` tell of links, `G:crowded(view, peer)` of a newcomer for whom there is no room. half_life: of scores (10*min).
+--- As protocol, for what chooses peers (both may have views); `G:up(peer, how)` and `G:down(peer, why)` tell of links, `G:crowded(view, peer)` of a newcomer for whom there is no room. half_life: of scores (10*min).
 function game(name, value) end
 
 --- One way. bytes: the longest; full: "drop-new", "drop-old" or "block", when it comes or goes faster than it can.
 function message(options) end
 
---- One answer. bytes, answer: the longest; within: the deadline; idle: give up a peer that sends nothing for so long (10*sec). With total, the answer is written in pieces of at most `answer` bytes: `function P:get(from, body, out) out:write(bytes) end`.
+--- One answer: what the handler returns; nil or nothing arrives as nil, and `return refuse(why)` says why. bytes, answer: the longest; within: the deadline; idle: give up a peer that sends nothing for so long (10*sec). With total, the answer is written in pieces of at most `answer` bytes: `function P:get(from, body, out) out:write(bytes) end`.
 function request(options) end
 
 --- Part of something large: `function P:part(from, what, offset, length, out)` returns those bytes, or writes them to out. Asked by fetch.

@@ -57,7 +57,7 @@ struct exchange {
     struct list link;            /**< in the outbox, or in rules->messages */
     struct list peer_link;       /**< in waiting->messages */
     struct tail *tail;           /**< charged */
-    uint8_t *body;               /**< moved out of the lane; charged, body_cap */
+    uint8_t *body;               /**< moved out of the lane; charged (exchange_body.c), body_cap */
     char *text;                  /**< what a refusing peer said; charged, text_len + 1 */
     uint64_t parent, user;
     uint64_t key;                /**< of WEIR_OVERFLOW_MERGE */
@@ -150,7 +150,7 @@ void exchange_on_time(struct node *node, struct owner *o);
 /* exchange_body.c: of exchanges that are not chunked. */
 /** Bytes that are there, without heads. */
 uint64_t exchange_body_len(const struct exchange *x);
-/** Bytes came and the end is not known: move them out of the lane if they are in the way. */
+/** Bytes came: move them out of the lane if they are in the way. There is a stream. */
 void exchange_body_relieve(struct node *node, struct exchange *x);
 /** Copy all. */
 void exchange_body_read(const struct exchange *x, uint8_t *out);

@@ -108,8 +108,9 @@ static void take_in(struct node *node, struct exchange *x, struct stream *s, uns
         exchange_fail(node, x, WEIR_E_LIMIT, WEIR_REASON_TOO_LARGE);
         return;
     }
+    bool was_whole = x->whole; /* then the application may be looking at it where it is */
     if (is_end && !x->whole) on_whole(node, x);
-    if (!x->whole && !x->chunked) exchange_body_relieve(node, x);
+    if (!was_whole && !x->chunked && x->stream != NULL) exchange_body_relieve(node, x);
     if (!x->chunked) return;
     if (x->whole && receive_lane_readable(&s->in) == 0) {
         exchange_complete(node, x);

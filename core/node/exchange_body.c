@@ -4,9 +4,14 @@
  * They wait in the lane, where they arrived, and cost no copy. But what waits gives the peer no
  * credit, and the credit of a connection is shared: a few long responses at once could each have a
  * part of it and none the rest. So where much of a connection's credit is unread, or a lane is
- * full, what came is moved out into memory of the exchange, inside its bound, and gives credit. The
- * last byte stays, so that the stream, and with it the place in the queue, goes on until it is
- * read. A connection that ends moves what it has delivered whole in the same way. */
+ * full, what came is moved out into memory of the exchange, inside its bound, and gives credit:
+ * what is whole too, for who does not read it may be waiting for an answer that needs that credit.
+ * The last byte stays, so that the stream, and with it the place in the queue, goes on until it is
+ * read. A connection that ends moves what it has delivered whole in the same way.
+ *
+ * What a peer opened costs its connection's share of the memory here as it did in the lane. */
+#include "base/assert.h"
+#include "base/charged.h"
 #include "node/exchange.h"
 #include <string.h>
 
@@ -18,13 +23,19 @@ uint64_t exchange_body_len(const struct exchange *x)
     return x->body_len + (readable > x->skip ? readable - x->skip : 0);
 }
 
+static struct budget *budget_of(struct node *node, const struct exchange *x)
+{
+    bool is_ours = x->kind == REQUEST_OUT || x->is_kept;
+    return is_ours ? &node->budget : &x->conn->streams->budget;
+}
+
 static bool reserve(struct node *node, struct exchange *x, uint64_t need)
 {
-    int error;
     uint64_t cap = x->body_cap == 0 ? BODY_FIRST : x->body_cap;
     if (need <= x->body_cap) return true;
     while (cap < need) cap *= 2;
-    uint8_t *body = state_alloc(node, (size_t)cap, &error);
+    if (x->whole) cap = need; /* no more comes */
+    uint8_t *body = charged_alloc(node->env.mem, budget_of(node, x), (size_t)cap);
     if (body == NULL) return false;
     if (x->body_len > 0) memcpy(body, x->body, x->body_len);
     exchange_body_free(node, x);
@@ -35,8 +46,10 @@ static bool reserve(struct node *node, struct exchange *x, uint64_t need)
 
 void exchange_body_free(struct node *node, struct exchange *x)
 {
-    if (x->body != NULL) state_release(node, x->body, x->body_cap);
+    if (x->body == NULL) return;
+    charged_free(node->env.mem, budget_of(node, x), x->body, x->body_cap);
     x->body = NULL;
+    x->body_cap = 0;
 }
 
 static bool is_pressed(const struct exchange *x)
@@ -60,17 +73,30 @@ void exchange_body_relieve(struct node *node, struct exchange *x)
     x->skip = 0;
 }
 
+/* Its connection goes: from now on it costs the node. */
+static void become_ours(struct node *node, struct exchange *x)
+{
+    budget_refund(budget_of(node, x), x->body_cap);
+    x->is_kept = true;
+    bool charged = budget_charge(budget_of(node, x), x->body_cap, NULL);
+    WEIR_ASSERT(charged); /* the connection's share is a part of the node's */
+}
+
 bool exchange_body_keep(struct node *node, struct exchange *x, const struct stream *s)
 {
     uint64_t readable = receive_lane_readable(&s->in);
     if (x->chunked || !x->whole || s->in.was_reset || readable < x->skip) return false;
     uint32_t len = (uint32_t)(readable - x->skip);
-    if (len > 0 && !reserve(node, x, (uint64_t)x->body_len + len)) return false;
+    become_ours(node, x);
+    if (len > 0 && !reserve(node, x, (uint64_t)x->body_len + len)) {
+        exchange_body_free(node, x);
+        x->is_kept = false;
+        return false;
+    }
     if (len > 0) ring_read(&s->in.ring, s->in.ring.base + x->skip, x->body + x->body_len, len);
     x->body_len += len;
     x->skip = 0;
     x->conn = NULL;
-    x->is_kept = true;
     return true;
 }
 

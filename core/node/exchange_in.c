@@ -194,8 +194,9 @@ static void take_in(struct node *node, struct exchange *x, const struct stream *
         exchange_fail(node, x, WEIR_E_LIMIT, WEIR_REASON_TOO_LARGE);
         return;
     }
+    bool was_whole = x->whole; /* then the application may be looking at it where it is */
     if (is_end && !x->whole) on_whole(node, x);
-    if (!x->whole && !x->chunked) exchange_body_relieve(node, x);
+    if (!was_whole && !x->chunked && x->stream != NULL) exchange_body_relieve(node, x);
     if (x->chunked && (facts & STREAM_PENDING_READABLE) != 0) exchange_tell(node, x, TELL_READABLE);
 }
 

@@ -37,7 +37,7 @@ static void release(struct node *node, struct owner *o)
     if (!x->over) uncounted(node, x);
     if (x->protocol != NULL) protocols_release(node, x->protocol->number);
     if (x->text != NULL) state_release(node, x->text, x->text_len + 1);
-    exchange_body_free(node, x);
+    if (!x->over) exchange_body_free(node, x);
     state_release(node, x, sizeof *x);
 }
 
@@ -165,6 +165,7 @@ static void end(struct node *node, struct exchange *x, int error, uint32_t reaso
 {
     WEIR_ASSERT(x->stream == NULL && !x->over);
     uncounted(node, x);
+    exchange_body_free(node, x); /* nobody reads it any more, and it may be the connection's */
     x->over = true;
     x->error = error;
     x->reason = reason;
@@ -275,6 +276,8 @@ static int64_t read_whole(struct node *node, const struct node_call *call)
     if (s != NULL) (void)stream_consume(s, receive_lane_readable(&s->in), node->now_us);
     x->skip = 0;
     x->is_read = true;
+    exchange_body_free(node, x);
+    x->body_len = 0;
     if (x->kind == REQUEST_IN) return (int64_t)len;
     exchange_let_run(node, x);
     exchange_forget(node, x);

@@ -177,12 +177,18 @@ static void put_all(struct node *node, const struct peer_id *peer, weir_peer_inf
             book_get(peers_book(node), peer, node->now_us, known, sizeof known / sizeof known[0]);
 }
 
+/* What only node keeps is not the application's matter. */
+static bool is_told(const struct peer_record *record)
+{
+    return record != NULL && (record->holds > 0 || record->access != WEIR_ACCESS_DEFAULT);
+}
+
 int node_peer_info(struct node *node, const struct peer_id *peer, weir_peer_info *info)
 {
     if (node->closed) return WEIR_E_CLOSED;
     put_all(node, peer, info);
-    if (info->connections > 0 || info->addresses > 0 || peers_record(node, peer) != NULL) return 0;
-    return WEIR_E_NOT_FOUND;
+    if (info->connections > 0 || info->addresses > 0) return 0;
+    return is_told(peers_record(node, peer)) ? 0 : WEIR_E_NOT_FOUND;
 }
 
 /* First the connected peers, then those that only have a record. */
@@ -201,7 +207,7 @@ bool node_peer_next(struct node *node, struct node_peer_cursor *cursor, weir_pee
     while (peers_table(node) != NULL &&
            (record = map_next(&peers_table(node)->records, &cursor->place)) != NULL) {
         c = registry_find(node, &record->id);
-        if (c != NULL && c->state == CONN_UP) continue;
+        if ((c != NULL && c->state == CONN_UP) || !is_told(record)) continue;
         put_all(node, &record->id, info);
         return true;
     }

@@ -225,6 +225,7 @@ static void drain_queue(struct node *node, struct outbox *box)
         if (room == ROOM_NO_BUDGET) starve(node, box);
         if (room == ROOM_NO_STREAM) {
             blocked[type] = true;
+            if (blocked[1 - type] || box->of_type[1 - type] == 0) return;
         } else if (room != ROOM_ENOUGH || !start(node, x)) {
             box->no_credit = true;
             return;
@@ -295,6 +296,7 @@ static bool is_same_protocol(const struct exchange *x, const struct node_call *c
 {
     size_t size = varint_size(call->key_len);
     return x->kind == MESSAGE_OUT && x->tail->len >= size + call->key_len &&
+           1u + (x->tail->bytes[0] >> 6) == size &&
            x->tail->bytes[size - 1] == (uint8_t)call->key_len &&
            memcmp(x->tail->bytes + size, call->key, call->key_len) == 0;
 }

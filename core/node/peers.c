@@ -72,7 +72,7 @@ static struct peer_record *record_make(struct node *node, const struct peer_id *
 
 static void record_sweep(struct node *node, struct peer_record *record)
 {
-    if (record->holds > 0 || record->access != WEIR_ACCESS_DEFAULT) return;
+    if (record->holds > 0 || record->keeps > 0 || record->access != WEIR_ACCESS_DEFAULT) return;
     struct map *records = &peers_table(node)->records;
     WEIR_ASSERT(map_remove(records, record->id.bytes, record->id.len) == record);
     state_release(node, record, sizeof *record);
@@ -135,7 +135,8 @@ void peers_apply_hold(struct node *node, struct transport_conn *c)
     const struct peer_id peer = conns_peer(c);
     const struct peer_record *record = peers_record(node, &peer);
     if (record == NULL || c->state != CONN_UP) return;
-    bool held = record->holds > 0 && (c->node_flags & CONN_LOSER) == 0;
+    bool held = record->holds > 0 || record->keeps > 0;
+    if ((c->node_flags & CONN_LOSER) != 0) held = false;
     c->transport->ops->conn_hold(c, held, node->now_us);
 }
 
@@ -355,7 +356,14 @@ static int64_t on_add_address(struct node *node, const struct node_call *call)
 
 int peers_keep(struct node *node, const struct peer_id *peer, bool keep)
 {
-    return (int)(keep ? on_hold(node, peer) : on_release(node, peer));
+    int error = 0;
+    struct peer_record *record = keep ? record_make(node, peer, &error) : peers_record(node, peer);
+    if (record == NULL) return error;
+    WEIR_ASSERT(keep || record->keeps > 0);
+    record->keeps = keep ? record->keeps + 1 : record->keeps - 1;
+    apply_hold_all(node, peer);
+    if (!keep) record_sweep(node, record);
+    return 0;
 }
 
 int64_t peers_on_call(struct node *node, const struct node_call *call)

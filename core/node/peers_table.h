@@ -7,7 +7,8 @@
 /** What peers.c keeps; info.c reads it. */
 struct peer_record {
     struct peer_id id;
-    uint32_t holds;
+    uint32_t holds; /**< the application's */
+    uint32_t keeps; /**< node's own: feeds, fetches. The application does not see them */
     uint8_t access; /**< WEIR_ACCESS_* */
 };
 struct network_rule {

@@ -26,8 +26,8 @@ void sandbox_freeze(lua_State *L, int index, const char *what);
 struct luaL_Reg;
 void sandbox_class(lua_State *L, const char *name, const struct luaL_Reg *methods,
                    const struct luaL_Reg *meta);
-/** What scripts have in the place of a library that they lack, as the end of a sentence (": now() is
- *  the clock ..."); NULL for other names. */
+/** What scripts have in the place of a library that they lack, as the end of a
+ *  sentence (": now() is the clock"); NULL for other names. */
 const char *sandbox_instead(const char *key);
 /** As luaL_checkoption; what it raises names the choices. */
 int sandbox_option(lua_State *L, int index, const char *fallback, const char *const *choices);

@@ -251,28 +251,6 @@ static int entry_tostring(lua_State *L)
     return 1;
 }
 
-/* Written as if an entry were a function. What a peer is told or asked goes through a word. */
-static int entry_call(lua_State *L)
-{
-    static const struct {
-        const char *kind, *use;
-    } uses[] = {{"message", "tell(peer, P.%s, value)"},
-                {"request", "ask(peer, P.%s, value)"},
-                {"stream", "open(peer, P.%s)"},
-                {"feed", "follow(peer, P.%s)"},
-                {"range", "fetch { range = P.%s, ... }"}};
-    const struct entry_value *value = luaL_checkudata(L, 1, ENTRY_CLASS);
-    const char *name = value->script ? value->script->entries[value->index]->name : "NAME";
-
-    for (size_t i = 0; i < sizeof uses / sizeof *uses; i++)
-        if (strcmp(uses[i].kind, value->ops->word) == 0) {
-            lua_pushfstring(L, uses[i].use, name);
-            return luaL_error(L, "P.%s is a %s: %s", name, value->ops->word, lua_tostring(L, -1));
-        }
-    return luaL_error(L, "P.%s is a %s: self.%s is that of this node", name, value->ops->word,
-                      name);
-}
-
 /* P.NAME is what was declared; what a view, map, store or feed holds is in self.NAME. */
 static int entry_index(lua_State *L)
 {
@@ -397,10 +375,8 @@ void words_script(lua_State *L)
                                            {"__newindex", object_newindex},
                                            {"__tostring", object_tostring},
                                            {NULL, NULL}};
-    static const luaL_Reg entry_meta[] = {{"__tostring", entry_tostring},
-                                          {"__call", entry_call},
-                                          {"__index", entry_index},
-                                          {NULL, NULL}};
+    static const luaL_Reg entry_meta[] = {
+        {"__tostring", entry_tostring}, {"__index", entry_index}, {NULL, NULL}};
 
     sandbox_class(L, OBJECT_CLASS, NULL, object_meta);
     sandbox_class(L, ENTRY_CLASS, NULL, entry_meta);

@@ -20,6 +20,8 @@ for i = 1, 2 do
     print(i)
 end
 me():short() == me():short()
+1 +
+2
 END
 converse 0
 [ "$(cat out)" = '3
@@ -27,12 +29,14 @@ converse 0
 7	text	{ 1, 2, a = { b = true } }
 1
 2
-true' ] || fail "it prints otherwise"
+true
+3' ] || fail "it prints otherwise"
 
 cat >in <<'END'
 error("on purpose")
 1 +* 2
 no_such_name
+help
 print("still here")
 while true do end
 print("and here")
@@ -42,6 +46,7 @@ prints 'still here'
 prints 'and here'
 complains 'on purpose'
 complains "there is no 'no_such_name'"
+complains "there is no 'help' here: docs/lua.md"
 
 printf 'quit(5)\nprint("never")\n' >in
 converse 5

@@ -122,6 +122,12 @@ expect 2 run greet.lua --listen 'not an address'
 expect 2 run greet.lua --allow everything
 complains "there is no 'everything'"
 expect 1 run greet.lua --allow fs=nowhere
+expect 2 run greet.lua --allow fs
+complains 'which folder is missing'
+expect 1 run greet
+complains "did you mean 'greet.lua'?"
+expect 1 run nothing-of-this-name
+complains 'no script of this name comes with weir'
 expect 2 run greet.lua --key a --identity
 
 # No network: it runs and is done.

@@ -12,7 +12,7 @@ weir=$2
 folder=$(mktemp -d)
 pids=
 finish() {
-    for pid in $pids; do kill "$pid" 2>/dev/null || :; done
+    for pid in $pids; do kill -s TERM -- "-$pid" 2>/dev/null || :; done
     wait 2>/dev/null || :
     rm -rf "$folder"
 }
@@ -86,10 +86,9 @@ for head in "$folder"/block.*.head; do
     case $words in
     lua*) cp "$body" "$(word file "$words")" ;;
     sh*)
-        (
-            if sh "$body" >"$folder/shown.$terminal" 2>&1; then code=0; else code=$?; fi
-            echo "$code" >"$folder/code.$terminal"
-        ) &
+        # A session of its own, so that what it starts ends with it.
+        setsid sh -c 'if sh "$1" >"$2" 2>&1; then code=0; else code=$?; fi; echo "$code" >"$3"' terminal \
+            "$body" "$folder/shown.$terminal" "$folder/code.$terminal" &
         pids="$pids $!"
         wanted=$(word exit "$words")
         stop=$(word stop "$words")
@@ -112,7 +111,7 @@ for head in "$folder"/block.*.head; do
             code=$(cat "$folder/code.$terminal")
             [ "$code" = "${wanted:-0}" ] || { echo "$guide: terminal $terminal ended with $code" >&2; exit 1; }
         fi
-        [ -z "$stop" ] || pkill -TERM -P "${pids##* }" 2>/dev/null || :
+        [ -z "$stop" ] || kill -s TERM -- "-${pids##* }" 2>/dev/null || :
         ;;
     esac
     case $words in sh*) commands=$body ;; esac

@@ -479,8 +479,8 @@ static void test_items_that_went_with_their_connection_are_no_clean_end(void **s
     assert_int_equal(weir_feed_close(c->sim.nodes[VICTIM], c->feed, 0), 0);
     run(c, 100000); /* all is there, and its end */
     assert_int_equal(read_item(c, HONEST, sub), 1);
-    assert_int_equal(
-        weir_connection_close(c->sim.nodes[VICTIM], c->from_victim[HONEST], 9, NULL), 0);
+    assert_int_equal(weir_connection_close(c->sim.nodes[VICTIM], c->from_victim[HONEST], 9, NULL),
+                     0);
     run(c, 100000);
     assert_int_equal(c->count[WEIR_EVENT_FEED_CLOSED], 1);
     assert_int_equal(c->last[WEIR_EVENT_FEED_CLOSED].object, sub);

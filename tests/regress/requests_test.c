@@ -503,6 +503,47 @@ static void test_an_empty_answer_that_finds_no_credit_leaves_later(void **state)
     end_scene();
 }
 
+/* An application whose handlers all wait for an answer of the peer reads no more of its messages
+ * meanwhile: those must not keep the answer from coming. */
+static void test_messages_that_are_not_read_do_not_keep_answers_away(void **state)
+{
+    static const uint8_t bytes[20000];
+    enum { MESSAGES = 250, MESSAGE_BYTES = 1150 }; /* one packet each */
+    weir_serve_options o = serving(WEIR_KIND_MESSAGE | WEIR_KIND_REQUEST);
+    weir_event e;
+    (void)state;
+    o.message_max_bytes = MESSAGE_BYTES;
+    o.queue_per_peer = MESSAGES;
+    open_scene(&o);
+    scene.answers = false;
+    talk_serve(&scene.sim, HOSTILE, &o);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        assert_int_equal(weir_message_send(scene.sim.nodes[HOSTILE], scene.bad[0], TALK, bytes,
+                                           MESSAGE_BYTES, NULL),
+                         1);
+        pass(10 * RIG_MS);
+    }
+    /* The lanes' buffers and what was moved out of them are both their connection's. */
+    weir_connection_info info;
+    rig_connection_info(&scene.sim, SERVER, scene.bad[1], &info);
+    assert_true(info.memory_bytes > MESSAGES * (2048 + MESSAGE_BYTES));
+    int64_t asked = weir_request_send(scene.sim.nodes[SERVER], scene.bad[1], TALK, "x", 1, NULL);
+    assert_true(asked > 0);
+    assert_true(await(WEIR_EVENT_REQUEST, HOSTILE, 0, &e, SIM_SECOND));
+    for (uint32_t sent = 0; sent < sizeof bytes;) {
+        int64_t taken = weir_request_respond(scene.sim.nodes[HOSTILE], e.object, bytes + sent,
+                                             (uint32_t)sizeof bytes - sent, 0);
+        assert_true(taken >= 0);
+        sent += (uint32_t)taken;
+        if (sent < sizeof bytes)
+            assert_true(await(WEIR_EVENT_WRITABLE, HOSTILE, e.object, &e, SIM_SECOND));
+    }
+    assert_true(await(WEIR_EVENT_RESPONSE, SERVER, (uint64_t)asked, &e, SIM_SECOND));
+    assert_int_equal(e.error, 0);
+    assert_int_equal(e.amount, sizeof bytes);
+    sim_close(&scene.sim);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -523,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_a_response_of_a_byte_each_second_ends_at_the_deadline),
         cmocka_unit_test(test_a_stop_without_an_answer_is_no_answer),
         cmocka_unit_test(test_an_empty_answer_that_finds_no_credit_leaves_later),
+        cmocka_unit_test(test_messages_that_are_not_read_do_not_keep_answers_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

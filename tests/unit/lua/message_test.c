@@ -86,13 +86,17 @@ static void test_what_is_too_long_or_cannot_be_sent_is_not_sent(void **state)
              "  print(tell(peer, P.say, 'longer than ten bytes'))\n"
              "  print(pcall(tell, peer, P.say, print))\n"
              "  print(pcall(tell, 5, P.say))\n"
+             "  print(pcall(tell, nil, P.say))\n"
+             "  print(pcall(function() return P.say.x end))\n"
              "  print(pcall(tell, peer, 'say'))\n"
              "end\n"),
         1000);
     assert_true(scripts_said(&s, "2 false\tlonger than the 10 bytes"));
     assert_true(scripts_said(&s, "\tlimit\n"));
     assert_true(scripts_said(&s, "2 false\tsay: a function cannot be sent"));
-    assert_true(scripts_said(&s, "peer expected"));
+    assert_true(scripts_said(&s, "peer expected, got number"));
+    assert_true(scripts_said(&s, "peer expected, got nil: when connect fails"));
+    assert_true(scripts_said(&s, "P.say is a declaration, it has no 'x'"));
     assert_true(scripts_said(&s, "P.name of a message expected, got string"));
     assert_int_equal(scripts_info(&s).messages_out, 0);
 }
@@ -128,7 +132,9 @@ static void test_a_handler_that_fails_is_logged_and_harms_nobody(void **state)
              "end\n"),
         1000);
     assert_true(scripts_said(&s, "1! s.lua:12: oh no\n"));
-    assert_true(scripts_said(&s, "1! stopped: it used up its 100000 instructions: it has so many until it waits or ends\n"));
+    assert_true(scripts_said(
+        &s,
+        "1! stopped: it used up its 100000 instructions: it has so many until it waits or ends\n"));
     assert_true(scripts_said(&s, "1 good\n"));
     assert_int_equal(scripts_info(&s).errors, 2);
     assert_int_equal(scripts_info(&s).stopped, 1);

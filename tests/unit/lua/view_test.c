@@ -223,7 +223,12 @@ static void test_misuse_raises(void **state)
 {
     (void)state;
     run("assert(not pcall(self.v.add, self.v, 'text'))\n"
-        "assert(not pcall(self.v.add, self.v, p[1], 'newest'))\n"
+        "local _, why = pcall(self.v.add, self.v, p[1], 'newest')\n"
+        "assert(why:find(\"'newest' is none of 'random', 'oldest', 'worst'\", 1, true))\n"
+        "_, why = pcall(pairs, self.v)\n"
+        "assert(why:find('walked by its each()', 1, true))\n"
+        "_, why = pcall(function() return G.v:add(p[1]) end)\n"
+        "assert(why:find(\"P.v has no 'add': self.v is the view\", 1, true))\n"
         "assert(not pcall(self.links.offer, self.links, p[1], p[2]))\n"
         "assert(not pcall(self.v.pick, self.v, { besides = p[1] }))\n"
         "assert(not pcall(self.v.add, self.m, p[1]))\n"
