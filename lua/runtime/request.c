@@ -12,6 +12,7 @@
 #include <string.h>
 
 static const uint64_t hour = 3600000000u;
+static const uint64_t hint_max_us = 600000000;
 static const uint64_t retry_us = 1000000; /* told to who is refused as busy */
 
 static const struct entry_key keys[] = {
@@ -50,7 +51,8 @@ static int refused(lua_State *L, struct task *t)
         lua_replace(L, -3);
     }
     if (info.retry_us == 0) return 3;
-    lua_pushinteger(L, (lua_Integer)info.retry_us);
+    /* A hint is the peer's word: it puts nobody to sleep for longer than this. */
+    lua_pushinteger(L, (lua_Integer)(info.retry_us < hint_max_us ? info.retry_us : hint_max_us));
     return 4;
 }
 

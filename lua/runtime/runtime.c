@@ -329,7 +329,7 @@ static bool is_served(const struct script *script)
 
 static uint64_t server_bytes(const struct server *server)
 {
-    uint64_t bytes = sizeof *server + server->unread_cap * sizeof server->unread[0];
+    uint64_t bytes = sizeof *server + unread_bytes(server->unread);
 
     for (struct list *l = server->served.next; l != &server->served; l = l->next) {
         const struct served *r = list_entry(l, struct served, link);

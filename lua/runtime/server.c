@@ -221,38 +221,34 @@ static void take_message(struct server *s, uint64_t handle, uint32_t peer)
         message_arrived(s, e, peer, data + head, (size_t)len - head);
 }
 
-/* All places are taken: it stays in the core's queue, whose bounds and overflow are the declared
- * ones; what that queue drops meanwhile is stale when its turn comes. */
+/* All places are taken: it stays in the core's queue. */
 static bool remember(struct server *s, uint64_t handle, uint32_t peer)
 {
-    if (s->unread_count == s->unread_cap) {
-        uint32_t cap = s->unread_cap ? s->unread_cap * 2 : 16;
-        struct unread *grown;
-        if (cap > MESSAGES_BLOCKED * PEERS_QUEUED) return false;
-        grown = realloc(s->unread, cap * sizeof *grown);
-        if (!grown) return false;
-        s->unread = grown;
-        s->unread_cap = cap;
-    }
-    s->unread[s->unread_count++] = (struct unread){.handle = handle, .peer = peer};
-    return true;
+    uint64_t displaced;
+    bool is_in;
+
+    if (!s->unread) s->unread = unread_open(s->unread_per_peer);
+    if (!s->unread) return false;
+    is_in = unread_add(s->unread, peer, handle, &displaced);
+    if (displaced == 0) return is_in;
+    if (weir_request_cancel(s->in->place->node, displaced, WEIR_REASON_OVERLOAD) == 0)
+        drop(s, "its peer sends faster than it is read");
+    return is_in;
 }
 
-/* The oldest that may run: a peer that has its share keeps no other waiting. */
+static bool may_enter(const void *context, uint32_t peer)
+{
+    return has_room(context, peer);
+}
+
 static void take_unread(struct server *s)
 {
-    uint32_t i = 0;
+    uint64_t handle;
+    uint32_t peer;
 
-    while (i < s->unread_count && !s->in->stopping && s->counts->all < s->in->script->serve) {
-        struct unread u = s->unread[i];
-        if (!has_room(s, u.peer)) {
-            i++;
-            continue;
-        }
-        s->unread_count--;
-        memmove(&s->unread[i], &s->unread[i + 1], (s->unread_count - i) * sizeof u);
-        take_message(s, u.handle, u.peer);
-    }
+    while (s->unread && !s->in->stopping && s->counts->all < s->in->script->serve &&
+           unread_take(s->unread, may_enter, s, &peer, &handle))
+        take_message(s, handle, peer);
 }
 
 static void on_message(struct server *s, const weir_event *event)
@@ -391,6 +387,7 @@ int32_t server_begin(struct instance *in, weir_error *error)
     s->waiter.on_event = on_event;
     s->in = in;
     s->has_links = has_links(in->script);
+    s->unread_per_peer = options.queue_per_peer;
     list_init(&s->served);
     options.user = s->waiter.tag;
     in->server = s;
@@ -403,18 +400,32 @@ int32_t server_begin(struct instance *in, weir_error *error)
     return code;
 }
 
+static bool any(const void *context, uint32_t peer)
+{
+    (void)context;
+    (void)peer;
+    return true;
+}
+
+static void give_unread_back(struct server *s)
+{
+    uint64_t handle;
+    uint32_t peer;
+
+    while (s->unread && unread_take(s->unread, any, NULL, &peer, &handle))
+        weir_request_cancel(s->in->place->node, handle, WEIR_REASON_CANCELLED);
+}
+
 void server_end(struct instance *in)
 {
     struct server *s = in->server;
 
     if (!s) return;
     if (!s->is_idle) weir_node_unserve(in->place->node, in->script->protocol);
-    for (uint32_t i = 0; i < s->unread_count; i++)
-        weir_request_cancel(in->place->node, s->unread[i].handle, WEIR_REASON_CANCELLED);
-    s->unread_count = 0;
+    give_unread_back(s);
     request_end_all(s);
     waiter_remove(in->script->lua, &s->waiter);
-    free(s->unread);
+    unread_close(s->unread);
     free(s->counts);
     free(s);
     in->server = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #ifndef WEIR_LUA_SERVER_H
 #define WEIR_LUA_SERVER_H
+#include "unread.h"
 #include "entry.h"
 
 /* The messages and requests of one script share one name on the wire, "echo/1". The bytes of a
@@ -46,18 +47,13 @@ struct served {
     bool is_over;              /**< the asker has no use for an answer any more */
     bool is_answered;          /**< refused, or handed over whole */
 };
-/** A message that waits in the core's queue. */
-struct unread {
-    uint64_t handle;
-    uint32_t peer;
-};
 struct server {
     struct waiter waiter;      /**< for what comes in */
     struct instance *in;
     struct list served;
     struct peer_counts *counts; /**< handlers at once, by peer */
-    struct unread *unread;     /**< messages for which there was no handler yet, oldest first */
-    uint32_t unread_count, unread_cap;
+    struct unread *unread;     /**< messages for which there was no handler yet; NULL: never any */
+    uint32_t unread_per_peer;  /**< what the core keeps of one peer */
     bool has_links;            /**< messages that tell of links are taken */
     bool is_idle;              /**< the name could not be served */
 };
