@@ -37,6 +37,12 @@ soname=$(readelf -d "$libraries/libweir.so" | sed -n 's/.*soname: \[\(.*\)\]/\1/
 $compiler -std=c99 -Wall -Werror "$here/consumer.c" $(pkg-config --cflags --libs weir) -o shared
 LD_LIBRARY_PATH=$libraries ./shared
 echo "pkg-config, shared: ok"
+if pkg-config --exists weir_lua; then
+    # shellcheck disable=SC2046
+    $compiler -std=c99 -Wall -Werror "$here/scripts.c" $(pkg-config --cflags --libs weir_lua) -o scripts
+    LD_LIBRARY_PATH=$libraries ./scripts
+    echo "pkg-config, scripts: ok"
+fi
 # shellcheck disable=SC2046
 $compiler -std=c99 -Wall -Werror $(pkg-config --cflags weir) "$here/consumer.c" "$libraries/libweir.a" \
     $(pkg-config --static --libs weir | sed 's/-lweir//') -o static
