@@ -37,7 +37,7 @@
  * WEIR_E_STALE, one of another kind WEIR_E_KIND. 0 is never a handle. Only the node and the world
  * are pointers. Closing is idempotent and may come in any order; closing a parent closes its
  * children. An object that ended stays readable until the poll after the one that gave its last
- * event.
+ * event; a poll later where that event filled the array.
  *
  * 0 or a count is success, negative is an error, blocked is 0. weir_last_error has the facts of
  * the last failed call. Beside the errors that a function names, WEIR_E_NULL and, on a closed
