@@ -15,14 +15,9 @@ static struct scripts s;
 static void run(const char *text, uint64_t ms)
 {
     weir_lua_options options = {.size = sizeof options, .instructions = 10000000};
-    int64_t script;
 
     scripts_open(&s, 2, 7, &options);
-    script = scripts_load(&s, "test.lua", text);
-    assert_true(script > 0);
-    scripts_attach(&s, 1, script, NULL);
-    scripts_attach(&s, 2, script, scripts_address(&s, 1));
-    scripts_run(&s, ms);
+    scripts_run_pair(&s, "test.lua", text, ms);
 }
 
 static void test_a_slow_follower_gets_the_newest_value_of_each_key(void **state)

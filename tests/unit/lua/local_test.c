@@ -16,14 +16,8 @@ static struct scripts s;
 /* Node 1 serves; node 2 begins with its address. */
 static void run_with(const weir_lua_options *options, const char *text, uint64_t ms)
 {
-    int64_t script;
-
     scripts_open(&s, 2, 7, options);
-    script = scripts_load(&s, "test.lua", text);
-    assert_true(script > 0);
-    scripts_attach(&s, 1, script, NULL);
-    scripts_attach(&s, 2, script, scripts_address(&s, 1));
-    scripts_run(&s, ms);
+    scripts_run_pair(&s, "test.lua", text, ms);
 }
 
 static void run(const char *text, uint64_t ms)

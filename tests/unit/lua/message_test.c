@@ -24,12 +24,7 @@ static struct scripts s;
 
 static void run(const char *text, uint64_t ms)
 {
-    int64_t script = scripts_load(&s, "s.lua", text);
-
-    assert_true(script > 0);
-    scripts_attach(&s, 1, script, NULL);
-    scripts_attach(&s, 2, script, scripts_address(&s, 1));
-    scripts_run(&s, ms);
+    scripts_run_pair(&s, "s.lua", text, ms);
 }
 
 static void test_a_value_arrives_as_it_was_told(void **state)

@@ -92,6 +92,18 @@ static inline int32_t scripts_run(struct scripts *s, uint64_t ms)
     return over;
 }
 
+/* The usual scene: node 1 serves, node 2 begins with its address. */
+static inline void scripts_run_pair(struct scripts *s, const char *name, const char *text,
+                                    uint64_t ms)
+{
+    int64_t script = scripts_load(s, name, text);
+
+    assert_true(script > 0);
+    scripts_attach(s, 1, script, NULL);
+    scripts_attach(s, 2, script, scripts_address(s, 1));
+    scripts_run(s, ms);
+}
+
 static inline weir_lua_info scripts_info(struct scripts *s)
 {
     weir_lua_info info = {.size = sizeof info};
