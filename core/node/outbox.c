@@ -50,24 +50,13 @@ static void ask_for_room(struct transport_conn *c, unsigned type)
     st->open_blocked[type] = true;
 }
 
-/* Bytes of connection credit that a new lane may take: the reserve of transport/stream.c. */
-static uint64_t credit_for(const struct conn_streams *st)
-{
-    enum { SMALL_BYTES = 4096, RESERVE_BYTES = 32768 };
-    uint64_t room = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
-    uint64_t reserve = st->send_window / 8 < RESERVE_BYTES ? st->send_window / 8 : RESERVE_BYTES;
-    uint64_t bulk = room > reserve ? room - reserve : 0;
-    uint64_t small = room < SMALL_BYTES ? room : SMALL_BYTES;
-    return bulk > small ? bulk : small;
-}
-
 /* Whether a stream of this type with so many bytes can leave now, as far as can be known. */
 static enum room room_for(struct transport_conn *c, unsigned type, uint64_t total)
 {
     struct conn_streams *st = c->streams;
     if (st == NULL) return ROOM_NO_BUDGET;
     if (st->next_local[type] >= st->open_max[type]) return ROOM_NO_STREAM;
-    if (total > credit_for(st)) return ROOM_NO_CREDIT;
+    if (total > streams_connection_room(st, 0)) return ROOM_NO_CREDIT;
     uint64_t need = 2 * total + STREAM_COST_BYTES + 512;
     return need > lane_send_room(&st->budget, NULL) ? ROOM_NO_BUDGET : ROOM_ENOUGH;
 }

@@ -88,16 +88,15 @@ static uint64_t held_of(const struct stream *s)
     return s->out.written - s->out.ring.base;
 }
 
-/* Connection credit that a lane may take. Bulk leaves an eighth of the peer's first window, at most
- * 32 KiB, to lanes that hold next to nothing: else a transfer that was already queued would keep a
- * new stream's name, or an urgent message, waiting for the far side to consume. */
-static uint64_t connection_room(const struct stream *s)
+/* Bulk leaves an eighth of the peer's first window, at most 32 KiB, to lanes that hold next to
+ * nothing: else a transfer that was already queued would keep a new stream's name, or an urgent
+ * message, waiting for the far side to consume. */
+uint64_t streams_connection_room(const struct conn_streams *st, uint64_t held)
 {
-    const struct conn_streams *st = s->conn->streams;
     uint64_t room = st->send_credit > st->send_used ? st->send_credit - st->send_used : 0;
     uint64_t reserve = st->send_window / 8 < 32768 ? st->send_window / 8 : 32768;
     uint64_t open = room > reserve ? room - reserve : 0;
-    uint64_t held = held_of(s), small = held < SMALL_LANE_BYTES ? SMALL_LANE_BYTES - held : 0;
+    uint64_t small = held < SMALL_LANE_BYTES ? SMALL_LANE_BYTES - held : 0;
     if (small > room) small = room;
     return open > small ? open : small;
 }
@@ -107,7 +106,7 @@ static uint64_t writable(const struct stream *s, enum blocked_why *why)
 {
     uint64_t send_max = env_of(s)->limits->value[LIMIT_STREAM_SEND];
     uint64_t room = s->out.credit > s->out.written ? s->out.credit - s->out.written : 0;
-    uint64_t connection = connection_room(s);
+    uint64_t connection = streams_connection_room(s->conn->streams, held_of(s));
     uint64_t limit = send_max > held_of(s) ? send_max - held_of(s) : 0;
     *why = BLOCKED_STREAM_CREDIT;
     if (connection < room) {

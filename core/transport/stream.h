@@ -151,6 +151,8 @@ struct stream *streams_open_local(struct transport_conn *c, bool one_way, uint8_
  *  @return bytes taken (0: blocked, recorded), or WEIR_E_* */
 int64_t stream_write(struct stream *s, const void *data, size_t len, bool more, bool fin,
                      uint64_t now_us);
+/** Connection credit that a lane may take which holds so many bytes; 0 held: a new one. */
+uint64_t streams_connection_room(const struct conn_streams *st, uint64_t held);
 /** For who writes whole things or nothing, and keeps what is queued short: wait, without writing,
  *  until len bytes can be taken at once or, if they can be now, for the next acknowledgement. Then
  *  STREAM_PENDING_WRITABLE, once; a later write ends the first kind of wait. */

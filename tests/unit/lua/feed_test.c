@@ -16,8 +16,7 @@ static void run(const char *text, uint64_t ms)
 {
     weir_lua_options options = {.size = sizeof options, .instructions = 10000000};
 
-    scripts_open(&s, 2, 7, &options);
-    scripts_run_pair(&s, "test.lua", text, ms);
+    scripts_run_world(&s, &options, text, ms);
 }
 
 static void test_a_slow_follower_gets_the_newest_value_of_each_key(void **state)

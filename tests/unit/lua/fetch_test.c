@@ -15,8 +15,7 @@ static struct scripts s;
 /* Node 1 serves; node 2 begins with its address. */
 static void run_with(const weir_lua_options *options, const char *text, uint64_t ms)
 {
-    scripts_open(&s, 2, 7, options);
-    scripts_run_pair(&s, "test.lua", text, ms);
+    scripts_run_world(&s, options, text, ms);
 }
 
 static void run(const char *text, uint64_t ms)

@@ -13,23 +13,16 @@
 
 static struct scripts s;
 
-/* Node 1 serves; node 2 begins with its address. */
-static void run_with(const weir_lua_options *options, const char *text, uint64_t ms)
-{
-    scripts_open(&s, 2, 7, options);
-    scripts_run_pair(&s, "test.lua", text, ms);
-}
-
 static void run(const char *text, uint64_t ms)
 {
-    run_with(NULL, text, ms);
+    scripts_run_world(&s, NULL, text, ms);
 }
 
 static void run_with_files(const char *text, uint64_t ms)
 {
     weir_lua_options options = {.size = sizeof options, .files = ""};
 
-    run_with(&options, text, ms);
+    scripts_run_world(&s, &options, text, ms);
 }
 
 static void test_files_of_a_world_are_written_read_appended_and_not_made_twice(void **state)

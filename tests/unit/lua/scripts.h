@@ -104,6 +104,14 @@ static inline void scripts_run_pair(struct scripts *s, const char *name, const c
     scripts_run(s, ms);
 }
 
+/* The same in a world of its own, with seed 7. */
+static inline void scripts_run_world(struct scripts *s, const weir_lua_options *options,
+                                     const char *text, uint64_t ms)
+{
+    scripts_open(s, 2, 7, options);
+    scripts_run_pair(s, "test.lua", text, ms);
+}
+
 static inline weir_lua_info scripts_info(struct scripts *s)
 {
     weir_lua_info info = {.size = sizeof info};

@@ -12,23 +12,16 @@
 
 static struct scripts s;
 
-/* Node 1 serves; node 2 begins with its address. */
-static void run_with(const weir_lua_options *options, const char *text, uint64_t ms)
-{
-    scripts_open(&s, 2, 7, options);
-    scripts_run_pair(&s, "test.lua", text, ms);
-}
-
 static void run(const char *text, uint64_t ms)
 {
-    run_with(NULL, text, ms);
+    scripts_run_world(&s, NULL, text, ms);
 }
 
 static void run_with_files(const char *text, uint64_t ms)
 {
     weir_lua_options options = {.size = sizeof options, .files = ""};
 
-    run_with(&options, text, ms);
+    scripts_run_world(&s, &options, text, ms);
 }
 
 static void test_lines_go_both_ways_and_the_handlers_return_finishes_the_lane(void **state)
